@@ -1,0 +1,1 @@
+"""Libraries of dondoc; `common` is the one that the services share."""

@@ -1,0 +1,101 @@
+"""PostgreSQL: a pool under one role, and transactions that commit on leaving."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+Connection: TypeAlias = (
+    "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+)
+Row: TypeAlias = "asyncpg.Record"
+
+# What says "the database is away", as against "the statement is wrong".
+AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InterfaceError,
+)
+
+
+class Database:
+    """One pool, one database role: what that role may not do, no code here can."""
+
+    def __init__(self, url: str, role: str, *, size: int = 10) -> None:
+        self.url, self.role, self._size = url, role, size
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+
+    async def open(self) -> None:
+        """Make the pool; connections are opened when first needed."""
+        self._pool = await asyncpg.create_pool(
+            self.url,
+            min_size=0,
+            max_size=self._size,
+            init=speak_json,
+            timeout=5,
+            command_timeout=60,
+            server_settings=self._session(),
+        )
+
+    async def close(self) -> None:
+        """Give every connection back; waits for those at work."""
+        if self._pool is not None:
+            await self._pool.close()
+
+    def _session(self) -> dict[str, str]:
+        return {"role": self.role, "application_name": self.role, "timezone": "UTC"}
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection outside any transaction; waits at most five seconds."""
+        if self._pool is None:
+            raise asyncpg.InterfaceError("the pool is not open")
+        async with self._pool.acquire(timeout=5) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Commits on leaving, rolls back on any error."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Connection]:
+        """One unchanging picture for several queries of one answer."""
+        async with (
+            self.connection() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield connection
+
+    async def listener(self) -> asyncpg.Connection[asyncpg.Record]:
+        """A connection of its own for LISTEN; the caller closes it."""
+        return await asyncpg.connect(
+            self.url, timeout=5, server_settings=self._session()
+        )
+
+
+async def speak_json(connection: Connection) -> None:
+    """Teach a connection jsonb, with numbers that never become floats."""
+    await connection.set_type_codec(
+        "jsonb", encoder=_encode, decoder=_decode, schema="pg_catalog"
+    )
+
+
+def _encode(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _decode(text: str) -> object:
+    return json.loads(text, parse_float=Decimal)

@@ -1,0 +1,177 @@
+"""`platform.event`: outbox and queue at once; an event takes effect whole or not.
+
+A producer inserts in its own transaction. A consumer claims, works and writes
+follow-up events in one transaction: a crash rolls back to "never happened".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from libs.common.database import Connection, Database
+
+FIGURES_CHANGED = "figures.changed"  # ingest ⟶ scoring
+SCORES_CHANGED = "scores.changed"  # scoring ⟶ alerts
+REPORTS_CHANGED = "reports.changed"  # ingest ⟶ alerts: what subscribers hear of reports
+
+ATTEMPTS = 8
+"""Tries before an event is dead: about four minutes of backing off."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """An event to be published: its key is the period that one worker handles."""
+
+    topic: str
+    key: str
+    batch: str | None
+    request: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A claimed event; `batch` and `request` say whose deed it descends from."""
+
+    id: int
+    key: str
+    batch: str | None
+    request: str | None
+    attempts: int
+
+    def followed_by(self, topic: str) -> News:
+        """The follow-up event about the same key, for the same batch."""
+        return News(topic, self.key, self.batch, self.request)
+
+
+Handler = Callable[[Connection, str, Sequence[Event]], Awaitable[None]]
+
+_PUBLISH = """
+INSERT INTO platform.event (topic, key, batch, request)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+"""
+
+# The inner query is fenced by OFFSET 0, so locks are tried oldest key first and
+# no further than the first that is free.
+_CLAIM = """
+WITH head AS (
+  SELECT id, key, attempts FROM platform.event
+  WHERE topic = $1 AND dead_at IS NULL AND run_at <= now() ORDER BY id LIMIT 256),
+mine AS (
+  SELECT key, first FROM (
+    SELECT key, min(id) AS first FROM head GROUP BY key ORDER BY first OFFSET 0) k
+  WHERE pg_try_advisory_xact_lock(7, hashtext($1 || key)) LIMIT 1)
+DELETE FROM platform.event WHERE id IN (
+  SELECT head.id FROM head JOIN mine USING (key)
+  WHERE head.id = mine.first OR (head.attempts = 0 AND (
+    SELECT attempts FROM head WHERE id = mine.first) = 0))
+RETURNING id, key, batch, request, attempts
+"""
+
+# True time: how long to wait is the database's business.
+_FAIL = """
+UPDATE platform.event SET attempts = attempts + 1, error = left($2, 2000),
+  run_at = now() + $3::interval * power(2, attempts),
+  dead_at = CASE WHEN attempts + 1 >= $4 THEN now() END
+WHERE id = ANY($1)
+"""
+
+_SETTLE = """
+UPDATE platform.batch b SET
+  scored_at = coalesce(scored_at, CASE WHEN NOT EXISTS (
+    SELECT FROM platform.event WHERE batch = b.id AND topic = $2)
+    THEN platform.business_now() END),
+  evaluated_at = CASE WHEN NOT EXISTS (
+    SELECT FROM platform.event WHERE batch = b.id)
+    THEN platform.business_now() END
+WHERE id = $1
+"""
+
+
+async def publish(connection: Connection, news: Sequence[News]) -> None:
+    """Insert events in the caller's transaction; NOTIFY reaches others at commit."""
+    if not news:
+        return
+    columns = zip(*((n.topic, n.key, n.batch, n.request) for n in news), strict=True)
+    await connection.execute(_PUBLISH, *(list(column) for column in columns))
+    for topic in sorted({n.topic for n in news}):
+        await notify(connection, topic)
+
+
+async def notify(connection: Connection, topic: str) -> None:
+    """A hint that there is work; polling finds it anyway."""
+    await connection.execute("SELECT pg_notify('dondoc', $1)", topic)
+
+
+async def consume_one(
+    database: Database, topic: str, handle: Handler, *, backoff: timedelta
+) -> bool:
+    """Handle the waiting events of one key, or none; True when there were any.
+
+    A failed group is rolled back and tried again event by event, later and later,
+    so that one bad event does not hold the others.
+    """
+    claimed: list[Event] = []
+    try:
+        async with database.transaction() as connection:
+            rows = await connection.fetch(_CLAIM, topic)
+            claimed = sorted((Event(**row) for row in rows), key=lambda e: e.id)
+            if not claimed:
+                return False
+            structlog.contextvars.bind_contextvars(request_id=claimed[0].request)
+            await handle(connection, claimed[0].key, claimed)
+            await _settle(connection, claimed)
+    except Exception as error:
+        if not claimed:
+            raise
+        await _put_back(database, topic, claimed, error, backoff)
+    finally:
+        structlog.contextvars.unbind_contextvars("request_id")
+    return True
+
+
+async def _settle(connection: Connection, handled: Sequence[Event]) -> None:
+    """Mark the batches whose last event this was."""
+    for batch in sorted({event.batch for event in handled if event.batch}):
+        # The row lock makes the second of two last events see the first one gone.
+        await connection.execute(
+            "SELECT FROM platform.batch WHERE id = $1 FOR UPDATE", batch
+        )
+        await connection.execute(_SETTLE, batch, FIGURES_CHANGED)
+
+
+async def _put_back(
+    database: Database,
+    topic: str,
+    claimed: Sequence[Event],
+    error: Exception,
+    backoff: timedelta,
+) -> None:
+    await log.aerror(
+        "event failed",
+        topic=topic,
+        key=claimed[0].key,
+        events=[event.id for event in claimed],
+        attempts=claimed[0].attempts + 1,
+        exc_info=error,
+    )
+    async with database.transaction() as connection:
+        reason = f"{type(error).__name__}: {error}"
+        ids = [event.id for event in claimed]
+        await connection.execute(_FAIL, ids, reason, backoff, ATTEMPTS)
+
+
+async def backlog(connection: Connection) -> list[tuple[str, int, int, int]]:
+    """Per topic: events waiting, seconds the oldest has waited, dead letters."""
+    rows = await connection.fetch(
+        "SELECT topic, count(*) FILTER (WHERE dead_at IS NULL),"
+        " coalesce(extract(epoch FROM now() - min(created)"
+        " FILTER (WHERE dead_at IS NULL)), 0)::int,"
+        " count(dead_at) FROM platform.event GROUP BY topic ORDER BY topic"
+    )
+    return [(row[0], row[1], row[2], row[3]) for row in rows]

@@ -1,0 +1,221 @@
+"""What every service serves beside its own: keys, the clock, dead letters."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import Depends, Path, Request, Response
+from pydantic import AwareDatetime, Field
+
+from libs.common import clock, keys
+from libs.common.clock import written
+from libs.common.database import AWAY, Database, Row
+from libs.common.events import notify
+from libs.common.http import Body, PlainText, Reader, api_router, database_of, forbidden
+from libs.common.keys import ROOT, Principal
+from libs.common.paging import Cursor, Limit, page, read_cursor
+from libs.common.problems import (
+    Conflict,
+    Fault,
+    NotFound,
+    Text,
+    invalid,
+)
+from libs.common.settings import Settings
+
+router = api_router()
+Platform = Annotated[Database, database_of("platform")]
+Role = Literal[
+    "analyst",
+    "reporter",
+    "steward",
+    "responder",
+    "supervisor",
+    "subscriber",
+    "admin",
+]
+UnitCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,40}$")]
+
+
+async def _at_the_root(principal: Reader) -> Principal:
+    if not principal.may("admin") or ROOT not in principal.units:
+        raise forbidden("admin")
+    return principal
+
+
+RootAdmin = Annotated[Principal, Depends(_at_the_root)]
+
+
+class KeyIn(Body):
+    """A key for one client: its roles hold for its units and everything below."""
+
+    name: Annotated[PlainText, Field(min_length=1, max_length=200)]
+    roles: Annotated[list[Role], Field(min_length=1, max_length=7)]
+    units: Annotated[list[UnitCode], Field(min_length=1, max_length=100)]
+    expires_at: Annotated[AwareDatetime | None, Field(strict=False)] = None
+
+
+class ClockIn(Body):
+    """Where business time moves to, with its offset."""
+
+    now: Annotated[AwareDatetime, Field(strict=False)]
+
+
+def _shown_key(row: Row) -> dict[str, object]:
+    moments = ("created_at", "expires_at", "revoked_at")
+    plain = {name: row[name] for name in ("id", "name", "roles", "units")}
+    return {**plain, **{name: written(row[name]) for name in moments}}
+
+
+@router.post("/v1/keys", status_code=201)
+async def create_key(
+    body: KeyIn, request: Request, _: RootAdmin, database: Platform
+) -> dict[str, object]:
+    """Make a key. It is shown in this answer and never again."""
+    settings: Settings = request.app.state.settings
+    key, key_id = keys.mint(settings.env)
+    async with database.transaction() as connection:
+        known = await connection.fetch(
+            "SELECT DISTINCT code FROM platform.unit WHERE code = ANY($1)", body.units
+        )
+        unknown = set(body.units) - {row["code"] for row in known}
+        if unknown:
+            raise invalid(
+                [
+                    Fault(
+                        f"/units/{i}",
+                        "unknown_unit",
+                        Text(f"Không có đơn vị «{u}».", f"There is no unit {u!r}."),
+                    )
+                    for i, u in enumerate(body.units)
+                    if u in unknown
+                ]
+            )
+        row = await keys.create(
+            connection,
+            key,
+            key_id,
+            settings.key_for("key pepper"),
+            name=body.name,
+            roles=sorted(set(body.roles)),
+            units=sorted(set(body.units)),
+            expires_at=body.expires_at,
+        )
+    return {**_shown_key(row), "key": key}
+
+
+@router.get("/v1/keys")
+async def list_keys(
+    _: RootAdmin, database: Platform, limit: Limit = 100, cursor: Cursor = None
+) -> dict[str, object]:
+    """Every key, revoked ones too, without its secret."""
+    after = read_cursor(cursor, str)
+    async with database.connection() as connection:
+        rows = await keys.listed(
+            connection, after=str(after[0]) if after else None, limit=limit + 1
+        )
+    return page(rows, limit, lambda row: [row["id"]], _shown_key)
+
+
+@router.delete("/v1/keys/{id}", status_code=204, response_class=Response)
+async def revoke_key(
+    id: Annotated[str, Path(max_length=64)], _: RootAdmin, database: Platform
+) -> Response:
+    """Revoke a key: it opens nothing from now on."""
+    async with database.transaction() as connection:
+        if not await keys.revoke(connection, id):
+            raise _no_such("key", "khóa", id)
+    return Response(status_code=204)
+
+
+@router.get("/v1/clock")
+async def read_clock(_: Reader, database: Platform) -> dict[str, object]:
+    """Business time: it decides periods, deadlines and duties."""
+    async with database.connection() as connection:
+        return {"now": written(await clock.business_now(connection))}
+
+
+@router.put("/v1/clock")
+async def move_clock(
+    body: ClockIn, request: Request, _: RootAdmin, database: Platform
+) -> dict[str, object]:
+    """Move business time forward, in demo and test only (404 in production)."""
+    if request.app.state.settings.env == "production":
+        raise NotFound(
+            "not_found",
+            Text(
+                "Trong vận hành thật, đồng hồ không chỉnh được.",
+                "In production the clock cannot be moved.",
+            ),
+        )
+    async with database.transaction() as connection:
+        if not await clock.move_to(connection, body.now):
+            now = written(await clock.business_now(connection))
+            raise Conflict(
+                "clock_backwards",
+                Text(
+                    f"Đồng hồ đang là {now}; chỉ được chỉnh tới sau.",
+                    f"It is {now}; business time moves forward only.",
+                ),
+            )
+        return {"now": written(await clock.business_now(connection))}
+
+
+@router.get("/v1/dead-letters")
+async def list_dead_letters(
+    _: RootAdmin, database: Platform, limit: Limit = 100, cursor: Cursor = None
+) -> dict[str, object]:
+    """Events that failed every try, with the last error."""
+    after = read_cursor(cursor, int)
+    async with database.connection() as connection:
+        rows = await connection.fetch(
+            "SELECT id, topic, key, batch, request, attempts, error, created, dead_at"
+            " FROM platform.event WHERE dead_at IS NOT NULL AND id > $1"
+            " ORDER BY id LIMIT $2",
+            after[0] if after else 0,
+            limit + 1,
+        )
+    return page(rows, limit, lambda row: [row["id"]], _shown_letter)
+
+
+@router.post("/v1/dead-letters/{id}/retry", status_code=202)
+async def retry_dead_letter(
+    id: Annotated[int, Path(ge=0, lt=2**63)], _: RootAdmin, database: Platform
+) -> dict[str, object]:
+    """Put a dead event back into the queue with all its tries."""
+    async with database.transaction() as connection:
+        row = await connection.fetchrow(
+            "UPDATE platform.event SET dead_at = NULL, attempts = 0, run_at = now()"
+            " WHERE id = $1 AND dead_at IS NOT NULL RETURNING *",
+            id,
+        )
+        if row is None:
+            raise _no_such("dead letter", "sự kiện hỏng", str(id))
+        await notify(connection, row["topic"])
+    return _shown_letter(row)
+
+
+def _shown_letter(row: Row) -> dict[str, object]:
+    plain = ("id", "topic", "key", "batch", "request", "attempts", "error")
+    return {
+        **{name: row[name] for name in plain},
+        "created": written(row["created"]),
+        "dead_at": written(row["dead_at"]),
+    }
+
+
+def _no_such(kind: str, loai: str, name: str) -> NotFound:
+    return NotFound(
+        "not_found", Text(f"Không có {loai} «{name}».", f"There is no {kind} {name!r}.")
+    )
+
+
+async def start_clock(database: Database, settings: Settings) -> None:
+    """Let business time start at DONDOC_NOW where the database has none stored."""
+    if settings.starts_at is None:
+        return
+    try:
+        async with database.transaction() as connection:
+            await clock.start_at(connection, settings.starts_at)
+    except AWAY:
+        pass  # readiness says that the database is away; the clock is set by migrate

@@ -1,0 +1,116 @@
+"""A service as a value, and the one application that serves one or several of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
+from dataclasses import dataclass, field
+
+from fastapi import APIRouter, FastAPI
+from fastapi_offline import FastAPIOffline
+
+from libs.common import health, platform
+from libs.common.database import Database
+from libs.common.http import refuse_unknown_parameters, speak_problems
+from libs.common.loops import Loop, Loops
+from libs.common.settings import Settings
+
+JSON_LIMIT = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of `/readyz`: ok, warn or fail, with a word why."""
+
+    name: str
+    run: Callable[[], Awaitable[tuple[str, str]]]
+
+
+async def _measure_nothing() -> None:
+    """Most services have nothing to measure beside the queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a service brings: its routes, its role, its loops and its checks."""
+
+    name: str
+    summary: str
+    database: Database
+    routers: Sequence[APIRouter]
+    loops: Sequence[Loop] = ()
+    checks: Sequence[Check] = ()
+    measure: Callable[[], Awaitable[None]] = _measure_nothing
+    running: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+    state: Mapping[str, object] = field(default_factory=dict)
+    webhooks: APIRouter | None = None
+
+
+def create_app(
+    services: Sequence[Service], settings: Settings, *, with_loops: bool = True
+) -> FastAPI:
+    """One HTTP application: one OpenAPI document, one tag per service."""
+    health_state = health.State(services[0].database, with_loops=with_loops)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for service in services:
+                await service.database.open()
+                stack.push_async_callback(service.database.close)
+            await platform.start_clock(services[0].database, settings)
+            for service in services:
+                await stack.enter_async_context(service.running())
+                if with_loops:
+                    loops = Loops(service.database, service.loops)
+                    loops.start()
+                    stack.push_async_callback(loops.stop)
+            health_state.started = True
+            stack.callback(health_state.drain)
+            yield
+
+    app: FastAPI = FastAPIOffline(
+        title="dondoc",
+        version=health.VERSION,
+        summary="Presses for what is due in civil-judgment enforcement.",
+        description=_ABOUT,
+        lifespan=lifespan,
+        max_body_size=JSON_LIMIT,
+        redirect_slashes=False,
+        openapi_tags=[
+            *({"name": s.name, "description": s.summary} for s in services),
+            {"name": "platform", "description": "Keys, clock, dead letters, health."},
+        ],
+        dependencies=[refuse_unknown_parameters],
+        responses={},
+    )
+    app.state.settings = settings
+    app.state.databases = {s.name: s.database for s in services}
+    app.state.databases["platform"] = services[0].database
+    for service in services:
+        for name, value in service.state.items():
+            setattr(app.state, name, value)
+        for router in service.routers:
+            app.include_router(router, tags=[service.name])
+        if service.webhooks is not None:
+            app.webhooks.include_router(service.webhooks)
+    app.include_router(platform.router, tags=["platform"])
+    app.include_router(health.router(health_state, services), tags=["platform"])
+    speak_problems(app)
+    return app
+
+
+_ABOUT = """\
+*Đôn đốc*: to press for what is due. Case-management software posts the statistics
+that it already holds; dondoc answers with rates, shortfalls, rankings and duties,
+and tells webhook subscribers what is owed, by whom and by when.
+
+Authorise with an API key (`Authorization: Bearer ddk_…`). Rates and points are
+exact decimals written as strings; counts and đồng are whole numbers. Output is
+internal management information: only the Minister publishes official figures.
+"""

@@ -1,0 +1,101 @@
+"""Tables of schema `platform`: events, batches, keys, the clock."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+def schema(name: str) -> MetaData:
+    """One declarative home per schema; no foreign key crosses its border."""
+    return MetaData(schema=name, naming_convention=NAMING)
+
+
+def moment(name: str, *, needed: bool = True, now: bool = False) -> Column[object]:
+    """A timestamp with its offset; `now` is the database's true time."""
+    default = text("now()") if now else None
+    return Column(
+        name, DateTime(timezone=True), nullable=not needed, server_default=default
+    )
+
+
+platform = schema("platform")
+
+event = Table(
+    "event",
+    platform,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("key", Text, nullable=False, comment="the period; one worker at a time"),
+    Column("batch", Text, comment="whose deed it descends from"),
+    Column("request", Text, comment="the request id that follows a batch"),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    moment("run_at", now=True),
+    moment("created", now=True),
+    moment("dead_at", needed=False),
+    Column("error", Text),
+    Index(
+        "ix_event_waiting",
+        "topic",
+        "run_at",
+        "id",
+        postgresql_where=text("dead_at IS NULL"),
+    ),
+    Index("ix_event_batch", "batch"),
+)
+
+batch = Table(
+    "batch",
+    platform,
+    Column("id", Text, primary_key=True),
+    Column("key", Text, nullable=False, comment="the API key that sent it"),
+    Column("request", Text),
+    moment("received_at"),
+    moment("scored_at", needed=False),
+    moment("evaluated_at", needed=False),
+    Column("opened", Integer, nullable=False, server_default=text("0")),
+    Column("closed", Integer, nullable=False, server_default=text("0")),
+)
+
+api_key = Table(
+    "api_key",
+    platform,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False, comment="HMAC with the pepper"),
+    Column("roles", ARRAY(Text), nullable=False),
+    Column("units", ARRAY(Text), nullable=False),
+    moment("created_at", now=True),
+    moment("expires_at", needed=False),
+    moment("revoked_at", needed=False),
+)
+
+clock = Table(
+    "clock",
+    platform,
+    Column("only", Boolean, primary_key=True),
+    moment("business_at"),
+    moment("true_at"),
+    CheckConstraint("\"only\"", name="one_row"),
+)

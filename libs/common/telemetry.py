@@ -1,0 +1,50 @@
+"""What Prometheus scrapes that every process has: requests, and the event queue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
+
+from libs.common.database import Connection
+from libs.common.events import backlog
+
+REGISTRY = CollectorRegistry()
+
+REQUESTS = Histogram(
+    "dondoc_request_seconds",
+    "Requests by method, route and status.",
+    ("method", "route", "status"),
+    buckets=(0.005, 0.02, 0.1, 0.5, 2, 10),
+    registry=REGISTRY,
+)
+EVENTS_WAITING = Gauge(
+    "dondoc_events_waiting", "Events to be handled.", ("topic",), registry=REGISTRY
+)
+EVENTS_AGE = Gauge(
+    "dondoc_events_oldest_seconds",
+    "How long the oldest event has waited.",
+    ("topic",),
+    registry=REGISTRY,
+)
+EVENTS_DEAD = Gauge(
+    "dondoc_events_dead",
+    "Events that failed every try; see GET /v1/dead-letters.",
+    ("topic",),
+    registry=REGISTRY,
+)
+
+
+async def measure_queue(connection: Connection) -> None:
+    """Read the depth and the age of the event queue."""
+    for gauge in (EVENTS_WAITING, EVENTS_AGE, EVENTS_DEAD):
+        gauge.clear()
+    for topic, waiting, age, dead in await backlog(connection):
+        EVENTS_WAITING.labels(topic).set(waiting)
+        EVENTS_AGE.labels(topic).set(age)
+        EVENTS_DEAD.labels(topic).set(dead)
+
+
+def exposition(extra: Sequence[CollectorRegistry] = ()) -> bytes:
+    """The text that Prometheus reads."""
+    return b"".join(generate_latest(registry) for registry in (REGISTRY, *extra))

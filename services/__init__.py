@@ -1,0 +1,1 @@
+"""The three services of dondoc and the one command line that starts them."""

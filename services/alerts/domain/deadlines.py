@@ -1,0 +1,72 @@
+"""When what a rule asks for must be there."""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from services.alerts.domain.rules import OnDay, Within
+
+VIETNAM: Final = ZoneInfo("Asia/Ho_Chi_Minh")
+_DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A deadline: the day as a letter names it, and the moment at which it is past."""
+
+    on: date
+    inclusive: bool
+    ends_at: datetime
+
+    def as_json(self) -> dict[str, str | bool]:
+        return {
+            "on": self.on.isoformat(),
+            "inclusive": self.inclusive,
+            "ends_at": self.ends_at.isoformat(),
+        }
+
+
+def due_of(
+    due: OnDay | Within | None,
+    *,
+    period_end: date,
+    opened_on: date,
+    is_working: Callable[[date], bool],
+) -> Due | None:
+    """The deadline of a matter, None when nothing is owed."""
+    if due is None:
+        return None
+    if isinstance(due, OnDay):
+        return on(_in_next_month(period_end, due.day), inclusive=due.inclusive)
+    start = period_end if due.from_period_end else opened_on
+    return within(due.working_days, start, is_working=is_working)
+
+
+def within(days: int, start: date, *, is_working: Callable[[date], bool]) -> Due:
+    """The end of the n-th working day after `start`, which itself never counts."""
+    day = start
+    while days > 0:
+        day += _DAY
+        days -= is_working(day)
+    return on(day, inclusive=True)
+
+
+def on(day: date, *, inclusive: bool) -> Due:
+    """The end of that day, or its beginning when the day itself is too late."""
+    return Due(day, inclusive, midnight(day + _DAY if inclusive else day))
+
+
+def midnight(day: date) -> datetime:
+    """The moment a day begins in Viet Nam."""
+    return datetime.combine(day, time(), VIETNAM)
+
+
+def _in_next_month(day: date, day_of_month: int) -> date:
+    """That day of the month after `day`'s, or its last where it is shorter."""
+    year, month = (day.year + 1, 1) if day.month == 12 else (day.year, day.month + 1)
+    return date(year, month, min(day_of_month, monthrange(year, month)[1]))

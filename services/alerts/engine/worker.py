@@ -1,0 +1,112 @@
+"""The process that durable-rules runs in: facts come in by lines, names go out.
+
+    python -m services.alerts.engine.worker
+
+The first line is `{"shards": [...]}`, answered by `{"ready": true}` or by
+`{"missing": why}`. After that each batch is a line `{"batch": n, "facts": k}`, then
+k facts, answered by `{"batch": n, "matched": [[rule index, ...], ...]}`. It ends
+when its input does. Nothing the library does to this process reaches another.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, Final
+
+ADDRESS_SPACE: Final = 2 * 1024**3
+PATIENCE: Final = 60
+"""Seconds for one batch. Whoever asked has given up long before, but a process that
+lost its owner while the library hangs must not spin for ever."""
+
+Match = Callable[[str], list[int]]
+
+
+def main() -> int:
+    _limit()
+    replies = _own_output()
+    requests = sys.stdin.buffer
+    hello = requests.readline()
+    if not hello:
+        return 0
+    try:
+        match = matcher(json.loads(hello)["shards"])
+    except ImportError as missing:
+        _reply(replies, {"missing": str(missing)})
+        return 0
+    _reply(replies, {"ready": True})
+    serve(requests, replies, match)
+    return 0
+
+
+def serve(requests: BinaryIO, replies: BinaryIO, match: Match) -> None:
+    """Answer batches until the input ends."""
+    while header := requests.readline():
+        batch = json.loads(header)
+        signal.alarm(PATIENCE)
+        facts = [requests.readline().decode() for _ in range(batch["facts"])]
+        matched = [match(fact) for fact in facts]
+        _reply(replies, {"batch": batch["batch"], "matched": matched})
+        signal.alarm(0)
+
+
+def matcher(shards: list[str]) -> Match:
+    """Build the rule sets, once for the life of this process."""
+    import durable_rules_engine as library
+
+    handles = [
+        library.create_ruleset(f"shard{number}", shard)
+        for number, shard in enumerate(shards)
+    ]
+
+    def rules_matching(handle: int, fact: str) -> Iterator[int]:
+        code, state = library.assert_fact(handle, fact)
+        if code not in (_MATCHED, _NOTHING):
+            raise RuntimeError(f"assert_fact answered {code}")
+        if code == _MATCHED:
+            started = library.start_action_for_state(handle, state)
+            action = started and started[1]
+            while action:
+                yield _rule_index(action)
+                action = library.complete_and_start_action(handle, state)
+        library.retract_fact(handle, fact)
+
+    def match(fact: str) -> list[int]:
+        found = {index for each in handles for index in rules_matching(each, fact)}
+        return sorted(found)
+
+    return match
+
+
+_MATCHED: Final = 0
+_NOTHING: Final = 1
+
+
+def _rule_index(action: str) -> int:
+    """An action reads {"r12_0":{"m":…}}: branch 0 of rule 12."""
+    return int(action[3 : action.index("_")])
+
+
+def _limit() -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
+
+
+def _own_output() -> BinaryIO:
+    """Keep the answers to ourselves: what the library prints goes to the log."""
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return replies
+
+
+def _reply(replies: BinaryIO, answer: dict[str, object]) -> None:
+    replies.write(json.dumps(answer).encode() + b"\n")
+    replies.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

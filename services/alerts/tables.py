@@ -1,0 +1,210 @@
+"""Tables of schema `alerts`: rules, matters, what subscribers hear."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from libs.common.tables import moment, schema
+
+alerts = schema("alerts")
+
+rule = Table(
+    "rule",
+    alerts,
+    Column("id", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("source", Text, nullable=False, comment="the YAML, word for word"),
+    moment("activated_at", needed=False),
+    moment("created_at"),
+    Index(
+        "ix_rule_active",
+        "id",
+        unique=True,
+        postgresql_where=text("state = 'active'"),
+    ),
+)
+
+decision = Table(
+    "decision",
+    alerts,
+    Column("period", Text, primary_key=True),
+    Column("rule", Text, primary_key=True),
+    Column("unit", Text, primary_key=True),
+    Column("measure", Text, primary_key=True),
+    Column("category", Text, primary_key=True),
+    Column("rule_version", Integer, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("missing", ARRAY(Text), nullable=False),
+    Column("severity", Text),
+    Column("at", Date, nullable=False, comment="the evaluation day"),
+    Column("decided_by", Text, nullable=False),
+    Column("why", Text),
+    Column("trace", JSONB, nullable=False),
+)
+
+escalation = Table(
+    "escalation",
+    alerts,
+    Column("id", Text, primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("rule_version", Integer, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("period", Text),
+    Column("measure", Text),
+    Column("category", Text),
+    Column("state", Text, nullable=False),
+    Column("closed_as", Text),
+    Column("severity", Text, nullable=False),
+    moment("opened_at"),
+    moment("acknowledged_at", needed=False),
+    Column("level", Integer, nullable=False, server_default=text("0")),
+    Column("addressed_to", Text, nullable=False),
+    Column("owes", Text, nullable=False),
+    Column("closes", Text, nullable=False),
+    Column("due_on", Date),
+    Column("due_inclusive", Boolean),
+    moment("ends_at", needed=False),
+    Column("facts", JSONB, nullable=False),
+    Column("trace", JSONB, nullable=False),
+    Column("basis", JSONB, nullable=False),
+    Column("title", JSONB, nullable=False),
+    Column("decided_by", Text, nullable=False),
+    Column("why", Text),
+    Column("illustrative", Boolean, nullable=False),
+    Column("sequence", Integer, nullable=False, server_default=text("0")),
+    CheckConstraint(
+        "state IN ('open', 'explained', 'returned', 'closed')", name="state"
+    ),
+    # "No duplicate escalation" is a constraint, not a hope.
+    UniqueConstraint(
+        "rule",
+        "unit",
+        "period",
+        "measure",
+        "category",
+        name="uq_escalation_matter",
+        postgresql_nulls_not_distinct=True,
+    ),
+    Index("ix_escalation_opened_at_id", "opened_at", "id"),
+)
+
+entry = Table(
+    "entry",
+    alerts,
+    Column("escalation", ForeignKey(escalation.c.id), primary_key=True),
+    Column("n", Integer, primary_key=True),
+    Column("change", Text, nullable=False),
+    moment("at"),
+    Column("actor", Text, nullable=False, comment="an API key, or `dondoc`"),
+    Column("detail", JSONB, nullable=False),
+    comment="append-only: what happened to a matter",
+)
+
+explanation = Table(
+    "explanation",
+    alerts,
+    Column("escalation", ForeignKey(escalation.c.id), primary_key=True),
+    Column("n", Integer, primary_key=True),
+    Column("causes", ARRAY(Text), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("remedies", JSONB, nullable=False),
+    Column("attachments", ARRAY(Text), nullable=False),
+    Column("author", Text, nullable=False),
+    moment("handed_in_at"),
+)
+
+message = Table(
+    "message",
+    alerts,
+    Column("id", Text, primary_key=True, comment="webhook-id and CloudEvents id"),
+    Column("type", Text, nullable=False),
+    Column("unit", Text, comment="the subject"),
+    Column("severity", Text),
+    Column("escalation", Text),
+    Column("sequence", Integer),
+    Column("body", LargeBinary, nullable=False, comment="the bytes that are signed"),
+    moment("created_at", now=True),
+    Index("ix_message_escalation_sequence", "escalation", "sequence"),
+)
+
+subscription = Table(
+    "subscription",
+    alerts,
+    Column("id", Text, primary_key=True),
+    Column("key", Text, nullable=False, comment="the API key that made it"),
+    Column("url", Text, nullable=False),
+    Column("types", ARRAY(Text), nullable=False),
+    Column("under", Text, nullable=False),
+    Column("min_severity", Text),
+    Column("secret", LargeBinary, nullable=False, comment="sealed, never in clear"),
+    Column("state", Text, nullable=False, server_default=text("'enabled'")),
+    moment("created_at"),
+)
+
+delivery = Table(
+    "delivery",
+    alerts,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("message", ForeignKey(message.c.id), nullable=False),
+    Column("subscription", ForeignKey(subscription.c.id), nullable=False),
+    Column("escalation", Text),
+    Column("sequence", Integer),
+    Column("state", Text, nullable=False, server_default=text("'pending'")),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    moment("next_attempt_at", needed=False, now=True),
+    moment("lease_until", needed=False),
+    Column("claim", Text, comment="the fence: only its holder writes the outcome"),
+    moment("created_at", now=True),
+    moment("delivered_at", needed=False),
+    UniqueConstraint("message", "subscription"),
+    CheckConstraint(
+        "state IN ('pending', 'leased', 'retrying', 'delivered', 'held', 'dead')",
+        name="state",
+    ),
+    Index(
+        "ix_delivery_waiting",
+        "subscription",
+        "next_attempt_at",
+        postgresql_where=text("state IN ('pending', 'retrying', 'leased')"),
+    ),
+    Index(
+        "ix_delivery_undone",
+        "subscription",
+        "escalation",
+        "sequence",
+        postgresql_where=text("state NOT IN ('delivered', 'dead')"),
+    ),
+)
+
+attempt = Table(
+    "attempt",
+    alerts,
+    Column("delivery", BigInteger, primary_key=True),
+    Column("n", Integer, primary_key=True),
+    moment("started_at", now=True),
+    moment("finished_at", needed=False),
+    Column("status", Integer),
+    Column("error", Text),
+    Column("excerpt", Text, comment="the start of the answer, made harmless"),
+    Column("ms", Integer),
+    ForeignKeyConstraint(["delivery"], ["alerts.delivery.id"]),
+)

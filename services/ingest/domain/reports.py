@@ -1,0 +1,226 @@
+"""A report, and what makes it acceptable."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from libs.common.figures import LARGEST_COUNT, published
+from libs.common.problems import Fault, Text
+
+MEASURES = ("cases", "money")
+
+COLUMNS = (
+    "carried_over",
+    "newly_accepted",
+    "total_accepted",
+    "entrusted",
+    "withdrawn",
+    "pulled_up",
+    "to_enforce",
+    "enforceable",
+    "done",
+    "completed",
+    "terminated",
+    "reduced",
+    "in_progress",
+    "postponed_suspended",
+    "not_enforceable",
+    "carried_forward",
+    "separate_ledger",
+    "enforceable_over_1y",
+)
+"""The columns of the statutory forms (docs: domain words), in storage order."""
+
+_RATE = re.compile(r"(100(\.0{1,2})?|[0-9]{1,2}(\.[0-9]{1,2})?)")
+_DONE, _ENFORCEABLE = COLUMNS.index("done"), COLUMNS.index("enforceable")
+_COMPLETED, _TERMINATED = COLUMNS.index("completed"), COLUMNS.index("terminated")
+_REDUCED = COLUMNS.index("reduced")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of figures: `counts` in the order of COLUMNS, None where unknown."""
+
+    measure: str
+    category: str
+    counts: tuple[int | None, ...]
+    published_rate: Decimal | None
+    removed: bool = False
+
+    @property
+    def cell(self) -> tuple[str, str]:
+        """Which row of its report it is."""
+        return self.measure, self.category
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where figures were read; `illustrative` marks made-up samples."""
+
+    document: str | None = None
+    date: date | None = None
+    illustrative: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The figures of one unit for one period, as they arrived."""
+
+    index: int
+    unit: str
+    period: str
+    rows: tuple[Row, ...]
+    source: Source = Source()
+    form: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A row as it stands: what a new one is compared with."""
+
+    counts: tuple[int | None, ...]
+    published_rate: Decimal | None
+    illustrative: bool
+
+
+def rate_of(text: str) -> Decimal | None:
+    """A published rate from its text; None when it has not the form of one."""
+    return Decimal(text) if _RATE.fullmatch(text) else None
+
+
+def done_of(row: Row) -> int | None:
+    """What counts as done: given, else the sum of its parts, else `completed`.
+
+    Without `terminated` beside it, `completed` is read as inclusive. `reduced`
+    belongs to money only and adds nothing where a form does not have it.
+    """
+    counts = row.counts
+    if counts[_DONE] is not None:
+        return counts[_DONE]
+    return _sum_of_parts(row)
+
+
+def _sum_of_parts(row: Row) -> int | None:
+    completed, terminated = row.counts[_COMPLETED], row.counts[_TERMINATED]
+    if completed is None or terminated is None:
+        return completed
+    return completed + terminated + (row.counts[_REDUCED] or 0)
+
+
+def faults_of_row(row: Row) -> Iterator[tuple[str, str, Text]]:
+    """Why a row cannot be accepted: (member, code, message)."""
+    if row.removed:
+        if row.published_rate is not None or any(c is not None for c in row.counts):
+            yield "withdrawn", "withdrawn_with_figures", _WITHDRAWN
+        return
+    if row.published_rate is None and all(c is None for c in row.counts):
+        yield "", "empty_row", _EMPTY
+        return
+    if row.measure == "cases" and row.counts[_REDUCED] is not None:
+        yield "reduced", "not_of_this_measure", _REDUCED_OF_CASES
+    yield from _contradictions(row)
+
+
+def _contradictions(row: Row) -> Iterator[tuple[str, str, Text]]:
+    given, parts = row.counts[_DONE], _sum_of_parts(row)
+    whole = row.counts[_TERMINATED] is not None
+    # A lone `completed` may or may not hold the terminated cases.
+    if (
+        given is not None
+        and parts is not None
+        and (given < parts or (whole and given != parts))
+    ):
+        yield "done", "done_contradicts_parts", _contradicts_parts(given, parts)
+    done, enforceable = done_of(row), row.counts[_ENFORCEABLE]
+    if done is None or enforceable is None:
+        return
+    if done > enforceable:
+        member = "done" if given is not None else "completed"
+        yield member, "done_exceeds_enforceable", _exceeds(done, enforceable)
+    elif row.published_rate is not None:
+        computed = published(done, enforceable)
+        if computed != row.published_rate:
+            yield (
+                "published_rate",
+                "rate_contradicts_counts",
+                _contradicts_counts(row.published_rate, computed),
+            )
+
+
+def in_dong(row: Row, unit: str) -> Row:
+    """The same row with money in whole đồng; `unit` is vnd or thousand_vnd."""
+    if unit == "vnd" or row.measure != "money":
+        return row
+    counts = tuple(None if c is None else c * 1000 for c in row.counts)
+    return Row(row.measure, row.category, counts, row.published_rate, row.removed)
+
+
+def too_large(row: Row) -> Iterator[str]:
+    """Columns that no client could read exactly."""
+    for name, count in zip(COLUMNS, row.counts, strict=True):
+        if count is not None and count > LARGEST_COUNT:
+            yield name
+
+
+def changes(
+    report: Report, stored: Mapping[tuple[str, str], Stored]
+) -> tuple[Row, ...]:
+    """The rows that differ from what stands; rows not mentioned stay as they are."""
+    return tuple(row for row in report.rows if _differs(row, report.source, stored))
+
+
+def _differs(
+    row: Row, source: Source, stored: Mapping[tuple[str, str], Stored]
+) -> bool:
+    before = stored.get(row.cell)
+    if before is None or row.removed:
+        return row.removed == (before is not None)
+    return (
+        row.counts != before.counts
+        or row.published_rate != before.published_rate
+        or source.illustrative != before.illustrative
+    )
+
+
+def fault(index: int, member: str, code: str, message: Text) -> Fault:
+    """A fault in one report of a body."""
+    return Fault(f"/reports/{index}{member}", code, message)
+
+
+_WITHDRAWN = Text(
+    "Dòng rút lại thì không được kèm số liệu.",
+    "A withdrawn row carries no figures; send them without `withdrawn`.",
+)
+_EMPTY = Text(
+    "Dòng không có số liệu: cần số đếm hoặc published_rate.",
+    "An empty row: send counts or a published_rate.",
+)
+_REDUCED_OF_CASES = Text(
+    "«reduced» (giảm nghĩa vụ) chỉ có ở tiền.", "`reduced` belongs to money only."
+)
+
+
+def _contradicts_parts(given: int, parts: int) -> Text:
+    return Text(
+        f"done = {given} nhưng các phần cộng lại là {parts}.",
+        f"`done` is {given} but its parts add up to {parts}.",
+    )
+
+
+def _exceeds(done: int, enforceable: int) -> Text:
+    return Text(
+        f"Số xong ({done}) lớn hơn số có điều kiện thi hành ({enforceable}).",
+        f"Done ({done}) exceeds enforceable ({enforceable}).",
+    )
+
+
+def _contradicts_counts(rate: Decimal, computed: Decimal | None) -> Text:
+    return Text(
+        f"published_rate {rate} không khớp số đếm (tính ra {computed}).",
+        f"published_rate {rate} disagrees with the counts, which give {computed}.",
+    )

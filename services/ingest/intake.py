@@ -1,0 +1,254 @@
+"""A body of reports, read fast when it is right and report by report when it is not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from libs.common.http import unreadable_json
+from libs.common.periods import InvalidPeriod, Period
+from libs.common.problems import Fault, Text
+from services.ingest.domain.reports import (
+    COLUMNS,
+    Report,
+    Row,
+    Source,
+    fault,
+    faults_of_row,
+    in_dong,
+    rate_of,
+    too_large,
+)
+from services.ingest.schemas import FigureIn, ReportIn, ReportsIn, UnreadReports
+
+_WHOLE = msgspec.json.Decoder(ReportsIn)
+_UNREAD = msgspec.json.Decoder(UnreadReports)
+_REPORT = msgspec.json.Decoder(ReportIn)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ufeff]")
+_OTHERS = tuple(name for name in COLUMNS if name != "withdrawn")
+_MEMBERS = frozenset(FigureIn.__struct_fields__)
+
+
+def read(body: bytes) -> tuple[list[Report], list[Fault]]:
+    """The acceptable reports and the faults of the others, by report index.
+
+    Raises Unreadable when the body is not JSON.
+    """
+    try:
+        whole = _WHOLE.decode(body)
+    except (msgspec.ValidationError, UnicodeDecodeError, RecursionError):
+        return _read_each(body)
+    except msgspec.DecodeError as error:
+        raise unreadable_json(str(error)) from None
+    return _checked(list(enumerate(whole.reports)), whole.money_in, [])
+
+
+def _read_each(body: bytes) -> tuple[list[Report], list[Fault]]:
+    """Every report by itself, so that one bad row does not hide another."""
+    try:
+        unread = _UNREAD.decode(body)
+    except UnicodeDecodeError:
+        raise unreadable_json("not UTF-8") from None
+    except RecursionError:
+        raise unreadable_json("nested too deeply") from None
+    except msgspec.ValidationError as error:
+        return [], [_type_fault("", str(error))]
+    except msgspec.DecodeError as error:
+        raise unreadable_json(str(error)) from None
+    good: list[tuple[int, ReportIn]] = []
+    faults: list[Fault] = []
+    for index, raw in enumerate(unread.reports):
+        try:
+            good.append((index, _REPORT.decode(raw)))
+        except msgspec.ValidationError as error:
+            faults += _faults_inside(index, raw, str(error))
+    return _checked(good, unread.money_in, faults)
+
+
+def _faults_inside(index: int, raw: msgspec.Raw, first: str) -> list[Fault]:
+    """Every bad member of one report; `first` is what the decoder stumbled on."""
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.ValidationError, RecursionError):  # a number out of range
+        return [_type_fault(f"/reports/{index}", first)]
+    if not isinstance(value, dict):
+        return [_type_fault(f"/reports/{index}", first)]
+    figures = value.get("figures")
+    if not isinstance(figures, list) or not figures:
+        return [_type_fault(f"/reports/{index}", first)]
+    place = f"/reports/{index}"
+    found: list[Fault] = []
+    for number, row in enumerate(figures):
+        found += _faults_of_figure(f"{place}/figures/{number}", row)
+    rest = {**value, "figures": [{"measure": "cases"}]}
+    try:
+        msgspec.convert(rest, ReportIn, strict=True, dec_hook=None)
+    except msgspec.ValidationError as error:
+        found.append(_type_fault(place, str(error)))
+    return found or [_type_fault(place, first)]
+
+
+def _faults_of_figure(place: str, row: object) -> Iterator[Fault]:
+    if not isinstance(row, dict):
+        yield _type_fault(place, "Expected `object`")
+        return
+    if "measure" not in row:
+        yield _type_fault(place, "Object missing required field `measure`")
+    for member, value in row.items():
+        pair = {"measure": "cases", member: value}
+        try:
+            msgspec.convert(pair, FigureIn, strict=True)
+        except msgspec.ValidationError as error:
+            yield _type_fault(place, str(error))
+
+
+_AT = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.DOTALL)
+_FIELD = re.compile(r"field `([^`]*)`")
+
+
+def _type_fault(place: str, said: str) -> Fault:
+    """What the decoder says, as a pointer, a stable code and both languages."""
+    match = _AT.match(said)
+    what, path = (match["what"], match["path"] or "") if match else (said, "")
+    pointer = place + re.sub(r"\[(\d+)\]", r"/\1", path).replace(".", "/")
+    named = _FIELD.search(what)
+    if what.startswith("Object contains unknown field") and named:
+        pointer += f"/{named[1]}"
+        return Fault(pointer, "unknown_field", _UNKNOWN_FIELD)
+    if what.startswith("Object missing required field") and named:
+        pointer += f"/{named[1]}"
+        return Fault(pointer, "missing", _MISSING)
+    code = "out_of_range" if ("<=" in what or ">=" in what) else "wrong_type"
+    plain = what.replace("`", "")
+    return Fault(pointer, code, Text(f"Sai kiểu hoặc ngoài khoảng: {plain}.", plain))
+
+
+_UNKNOWN_FIELD = Text(
+    "Trường không có trong hợp đồng; hãy bỏ đi.", "No such field; remove it."
+)
+_MISSING = Text("Thiếu trường bắt buộc.", "A required field is missing.")
+
+
+def _checked(
+    read: list[tuple[int, ReportIn]], money_in: str | None, faults: list[Fault]
+) -> tuple[list[Report], list[Fault]]:
+    reports: list[Report] = []
+    cells: dict[tuple[str, str], int] = {}
+    for index, sent in read:
+        wrong: list[Fault] = []
+        report = _report(index, sent, money_in, wrong)
+        if report is not None:
+            earlier = cells.setdefault((report.unit, report.period), index)
+            if earlier != index:
+                wrong.append(fault(index, "", "duplicate_report", _twice(earlier)))
+        faults += wrong
+        if report is not None and not wrong:
+            reports.append(report)
+    return reports, faults
+
+
+def _report(
+    index: int, sent: ReportIn, money_in: str | None, wrong: list[Fault]
+) -> Report | None:
+    period = None
+    try:
+        period = Period.parse(sent.period).code
+    except InvalidPeriod:
+        wrong.append(fault(index, "/period", "unknown_period", _PERIOD))
+    source = sent.source
+    document = source.document if source else None
+    texts = (("form", sent.form), ("reason", sent.reason), ("source", document))
+    for member, text in texts:
+        if text is not None and _CONTROL.search(text):
+            wrong.append(fault(index, f"/{member}", "control_character", _CONTROLS))
+    rows: list[Row] = []
+    seen: dict[tuple[str, str], int] = {}
+    for number, figure in enumerate(sent.figures):
+        row = _row(figure)
+        place = f"/figures/{number}"
+        if seen.setdefault(row.cell, number) != number:
+            same = _same_row(seen[row.cell])
+            wrong.append(fault(index, place, "duplicate_row", same))
+        if figure.published_rate is not None and row.published_rate is None:
+            wrong.append(fault(index, f"{place}/published_rate", "rate_form", _RATE))
+        elif row.measure == "money" and any(c is not None for c in row.counts):
+            row = _in_dong(index, place, row, money_in, wrong)
+        for member, code, message in faults_of_row(row):
+            spot = f"{place}/{member}" if member else place
+            if not (code == "empty_row" and figure.published_rate is not None):
+                wrong.append(fault(index, spot, code, message))
+        rows.append(row)
+    if period is None:
+        return None
+    return Report(
+        index,
+        sent.unit,
+        period,
+        tuple(rows),
+        Source(document, source.date, source.illustrative) if source else Source(),
+        sent.form,
+        sent.reason,
+    )
+
+
+def _row(figure: Any) -> Row:
+    withdrawn = figure.withdrawn
+    counts = tuple(
+        getattr(figure, name)
+        if name != "withdrawn"
+        else (None if isinstance(withdrawn, bool) else withdrawn)
+        for name in COLUMNS
+    )
+    rate = figure.published_rate
+    return Row(
+        figure.measure,
+        figure.category,
+        counts,
+        None if rate is None else rate_of(rate),
+        withdrawn is True,
+    )
+
+
+def _in_dong(
+    index: int, place: str, row: Row, money_in: str | None, wrong: list[Fault]
+) -> Row:
+    if money_in is None:
+        wrong.append(Fault("/money_in", "missing", _MONEY_IN))
+        return row
+    converted = in_dong(row, money_in)
+    for name in too_large(converted):
+        wrong.append(fault(index, f"{place}/{name}", "out_of_range", _TOO_LARGE))
+    return converted
+
+
+_PERIOD = Text(
+    "Không có kỳ này; ví dụ đúng: 2022M05 hoặc 2025-09-12.",
+    "No such period; write 2022M05 or a cut-off day 2025-09-12.",
+)
+_RATE = Text(
+    'Tỷ lệ từ 0 đến 100, tối đa 2 số lẻ, viết dạng chuỗi: "73.45".',
+    'A rate is 0 to 100 with at most 2 decimals, as a string: "73.45".',
+)
+_CONTROLS = Text("Có ký tự điều khiển.", "It holds a control character.")
+_MONEY_IN = Text(
+    'Có số tiền thì phải nêu đơn vị: money_in là "vnd" hoặc "thousand_vnd".',
+    'A money count stands here: say money_in, "vnd" or "thousand_vnd".',
+)
+_TOO_LARGE = Text("Lớn hơn 2^53 − 1 đồng.", "More than 2^53 − 1 đồng.")
+
+
+def _twice(earlier: int) -> Text:
+    return Text(
+        f"Báo cáo của đơn vị và kỳ này đã có ở /reports/{earlier}; hãy gộp lại.",
+        f"This unit and period stand at /reports/{earlier} already; merge them.",
+    )
+
+
+def _same_row(earlier: int) -> Text:
+    return Text(
+        f"Dòng này đã có ở figures/{earlier} của cùng báo cáo.",
+        f"The same row stands at figures/{earlier} of this report.",
+    )

@@ -1,0 +1,241 @@
+"""HTTP of ingest: take a schema, call one use case, name the answer."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Any, Literal
+
+from fastapi import Path, Query, Request
+from pydantic import AwareDatetime
+
+from libs.common import clock
+from libs.common.clock import VIETNAM, written
+from libs.common.database import Database, Row
+from libs.common.http import (
+    Reader,
+    allows,
+    api_router,
+    database_of,
+    in_scope,
+    read_period,
+    request_id,
+)
+from libs.common.keys import Principal
+from libs.common.paging import Cursor, Limit, page, read_cursor
+from libs.common.problems import (
+    NotFound,
+    Text,
+    UnsupportedMedia,
+    unknown_unit_in_path,
+)
+from services.ingest import intake, store, usecases
+from services.ingest.domain.reports import COLUMNS
+from services.ingest.domain.tree import Unit
+from services.ingest.schemas import REPORTS_EXAMPLE, UnitsIn, reports_schema
+
+router = api_router()
+Ingest = Annotated[Database, database_of("ingest")]
+Code = Annotated[str, Path(max_length=40)]
+
+
+@router.put("/v1/units")
+async def put_units(
+    body: UnitsIn, principal: Annotated[Principal, allows("steward")], database: Ingest
+) -> dict[str, int]:
+    """Upsert dated rows of the tree by (code, valid_from).
+
+    A merger or a split is a new unit; a mere change of name is a new dated row.
+    """
+    units = [
+        Unit(
+            u.code,
+            u.name,
+            u.kind,
+            u.parent,
+            u.valid_from,
+            u.valid_to,
+            tuple(u.aliases),
+            tuple(c.model_dump(mode="json", by_alias=True) for c in u.codes),
+        )
+        for u in body.units
+    ]
+    return await usecases.put_units(database, principal, units)
+
+
+@router.get("/v1/units")
+async def list_units(
+    principal: Reader,
+    database: Ingest,
+    on: date | None = None,
+    under: str = "VN",
+    kind: Literal["national", "province", "office", "officer", "other"] | None = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> dict[str, object]:
+    """The tree as of a day (today by default), in Vietnamese order of names."""
+    after = read_cursor(cursor, str, str)
+    async with database.reading() as connection:
+        day = on or clock.day_of(await clock.business_now(connection))
+        codes = await in_scope(connection, principal, under, on=on)
+        rows = await store.units_on(
+            connection, day, codes=codes, kind=kind, after=after, limit=limit + 1
+        )
+    return page(rows, limit, lambda r: [r["name_sort"], r["code"]], _shown_unit)
+
+
+@router.get("/v1/units/{code}")
+async def get_unit(
+    code: Code, principal: Reader, database: Ingest, on: date | None = None
+) -> dict[str, object]:
+    """One unit as of a day (today by default)."""
+    async with database.reading() as connection:
+        day = on or clock.day_of(await clock.business_now(connection))
+        rows = await store.units_on(connection, day, codes=[code], limit=1)
+    if not rows or not principal.sees(code):
+        raise unknown_unit_in_path(code)
+    return _shown_unit(rows[0])
+
+
+def _shown_unit(row: Row) -> dict[str, object]:
+    names = ("code", "name", "kind", "parent", "valid_from", "valid_to", "aliases")
+    return {**{name: row[name] for name in names}, "codes": row["codes"]}
+
+
+@router.post(
+    "/v1/reports",
+    status_code=202,
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": reports_schema(),
+                    "example": REPORTS_EXAMPLE,
+                }
+            },
+        }
+    },
+)
+async def send_reports(
+    request: Request,
+    principal: Annotated[Principal, allows("reporter")],
+    database: Ingest,
+    on_error: Literal["abort", "accept_valid"] = "abort",
+    wait: Annotated[int, Query(ge=0, le=30)] = 0,
+) -> dict[str, object]:
+    """Send units' figures. The same values again change nothing.
+
+    A row replaces the stored row whole, rows not mentioned stay, and
+    `"withdrawn": true` takes one back; nothing is overwritten: each change is a
+    revision. `wait` holds the answer until the batch is evaluated.
+    """
+    kind = request.headers.get("content-type", "").split(";")[0].strip()
+    if kind != "application/json":
+        raise UnsupportedMedia(
+            "unsupported_media_type",
+            Text("Hãy gửi application/json.", "Send application/json."),
+        )
+    reports, faults = intake.read(await request.body())
+    receipt = await usecases.record(
+        database,
+        principal,
+        reports,
+        faults,
+        accept_valid=on_error == "accept_valid",
+        request=request_id(),
+    )
+    if wait:
+        await usecases.batch_at_its_end(database, receipt.batch, None, wait)
+    return {
+        "batch": receipt.batch,
+        "accepted": receipt.accepted,
+        "unchanged": receipt.unchanged,
+        "rejected": [
+            {"index": usecases.report_index(f), **f.shown()} for f in receipt.rejected
+        ],
+        "warnings": [],
+    }
+
+
+@router.get("/v1/batches/{batch}")
+async def get_batch(
+    batch: Annotated[str, Path(max_length=64)], principal: Reader, database: Ingest
+) -> dict[str, object]:
+    """How far a batch has come: received, scored, evaluated, or failed."""
+    key = None if principal.scope is None else principal.key
+    row = await usecases.batch_at_its_end(database, batch, key, 0)
+    if row is None:
+        raise NotFound(
+            "unknown_batch",
+            Text(f"Không có lô «{batch}».", f"There is no batch {batch!r}."),
+        )
+    return _shown_batch(row)
+
+
+def _shown_batch(row: Row) -> dict[str, object]:
+    state = "received"
+    if row["problem"]:
+        state = "failed"
+    elif row["evaluated_at"]:
+        state = "evaluated"
+    elif row["scored_at"]:
+        state = "scored"
+    moments = ("received_at", "scored_at", "evaluated_at")
+    shown: dict[str, object] = {"batch": row["id"], "state": state}
+    shown |= {name: written(row[name]) for name in moments if row[name]}
+    shown["escalations"] = {"opened": row["opened"], "closed": row["closed"]}
+    if row["problem"]:
+        shown["problem"] = row["problem"]
+    return shown
+
+
+@router.get("/v1/reports")
+async def get_report(
+    unit: str,
+    period: str,
+    principal: Reader,
+    database: Ingest,
+    known_at: AwareDatetime | date | None = None,
+) -> dict[str, object]:
+    """One unit's report for one period, as it stands or as it was known then."""
+    code = read_period(period).code
+    async with database.reading() as connection:
+        await in_scope(connection, principal, unit)
+        moment = known_at or await clock.business_now(connection)
+        head, rows = await store.report_as_known(connection, unit, code, end_of(moment))
+    if head is None:
+        raise NotFound(
+            "not_reported",
+            Text(
+                f"«{unit}» chưa báo cáo kỳ {code}.",
+                f"{unit!r} has not reported {code}.",
+            ),
+        )
+    return {**_shown_report(head), "figures": [_shown_figure(row) for row in rows]}
+
+
+def end_of(moment: datetime | date) -> datetime:
+    """A moment, or the end of a day in Vietnam."""
+    if isinstance(moment, datetime):
+        return moment.astimezone(UTC)
+    return datetime.combine(moment + timedelta(days=1), time(), VIETNAM)
+
+
+def _shown_report(head: Row) -> dict[str, object]:
+    names = ("unit", "period", "revision", "form", "reason")
+    shown = {name: head[name] for name in names}
+    return {**shown, "received_at": written(head["received_at"])}
+
+
+def _shown_figure(row: Row) -> dict[str, Any]:
+    shown: dict[str, Any] = {"measure": row["measure"], "category": row["category"]}
+    if row["published_rate"] is not None:
+        shown["published_rate"] = str(row["published_rate"])
+    shown |= {name: row[name] for name in COLUMNS if row[name] is not None}
+    shown["revision"] = row["revision"]
+    shown["source"] = {
+        "document": row["document"],
+        "date": row["document_date"],
+        "illustrative": row["illustrative"],
+    }
+    return shown

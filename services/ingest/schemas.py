@@ -1,0 +1,139 @@
+"""What ingest takes and gives over HTTP: msgspec for bulk, pydantic for the rest."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from pydantic import Field
+
+from libs.common.figures import LARGEST_COUNT
+from libs.common.http import Body, PlainText
+from libs.common.platform import UnitCode
+from services.ingest.domain.reports import COLUMNS
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_COUNT)]
+
+
+class SourceIn(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Where the figures were read; `illustrative` marks made-up samples."""
+
+    document: Annotated[str, msgspec.Meta(min_length=1, max_length=300)] | None = None
+    date: datetime.date | None = None
+    illustrative: bool = False
+
+
+FigureIn: Any = msgspec.defstruct(
+    "FigureIn",
+    [
+        ("measure", Literal["cases", "money"]),
+        ("category", Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,39}$")],
+         "all"),
+        ("published_rate", str | None, None),
+        # One word, two uses: a count of the forms (thu hồi), or `true` to take
+        # the row back.
+        ("withdrawn", Count | bool | None, None),
+        *((name, Count | None, None) for name in COLUMNS if name != "withdrawn"),
+    ],
+    forbid_unknown_fields=True,
+    frozen=True,
+    gc=False,
+    module=__name__,
+)  # fmt: skip
+FigureIn.__doc__ = "One row: measure and category, with counts or a published rate."
+
+
+class ReportIn(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The figures of one unit for one period."""
+
+    unit: Annotated[str, msgspec.Meta(max_length=200)]
+    period: Annotated[str, msgspec.Meta(max_length=10)]
+    figures: Annotated[list[FigureIn], msgspec.Meta(min_length=1)]
+    form: Annotated[str, msgspec.Meta(max_length=40)] | None = None
+    reason: Annotated[str, msgspec.Meta(max_length=2000)] | None = None
+    source: SourceIn | None = None
+
+
+MoneyIn = Literal["vnd", "thousand_vnd"]
+
+
+class ReportsIn(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Reports of several units; `money_in` says the unit of every money count."""
+
+    reports: Annotated[list[ReportIn], msgspec.Meta(min_length=1)]
+    money_in: MoneyIn | None = None
+
+
+class UnreadReports(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The same body with its reports unread, so that each fault can be found."""
+
+    reports: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1)]
+    money_in: MoneyIn | None = None
+
+
+class CodeIn(Body):
+    """A state code, which names a unit only together with a day."""
+
+    scheme: Annotated[PlainText, Field(min_length=1, max_length=40)]
+    code: Annotated[PlainText, Field(min_length=1, max_length=40)]
+    from_: Annotated[datetime.date | None, Field(alias="from", strict=False)] = None
+    to: Annotated[datetime.date | None, Field(strict=False)] = None
+
+
+class UnitIn(Body):
+    """One dated row of a unit."""
+
+    code: Annotated[UnitCode, Field(examples=["TN-KV4"])]
+    name: Annotated[PlainText, Field(min_length=1, max_length=200)]
+    kind: Literal["national", "province", "office", "officer", "other"]
+    parent: UnitCode | None
+    valid_from: Annotated[datetime.date, Field(strict=False)]
+    valid_to: Annotated[datetime.date | None, Field(strict=False)] = None
+    aliases: Annotated[
+        list[Annotated[PlainText, Field(min_length=1, max_length=200)]],
+        Field(max_length=50, default_factory=list),
+    ]
+    codes: Annotated[list[CodeIn], Field(max_length=50, default_factory=list)]
+
+
+class UnitsIn(Body):
+    """Rows of the tree, upserted by (code, valid_from)."""
+
+    units: Annotated[list[UnitIn], Field(min_length=1, max_length=20_000)]
+
+
+REPORTS_EXAMPLE = {
+    "money_in": "vnd",
+    "reports": [
+        {
+            "unit": "BG",
+            "period": "2022M06",
+            "source": {"document": "Hội nghị sơ kết 6 tháng 2022"},
+            "figures": [
+                {"measure": "cases", "enforceable": 7479, "done": 4778},
+                {
+                    "measure": "money",
+                    "enforceable": 761546547000,
+                    "done": 195723741000,
+                },
+            ],
+        }
+    ],
+}
+
+
+def reports_schema() -> dict[str, Any]:
+    """The JSON Schema of a body of reports, self-contained for OpenAPI."""
+    (root,), parts = msgspec.json.schema_components([ReportsIn])
+    return {**_inlined(parts["ReportsIn"], parts), "title": root["$ref"][8:]}
+
+
+def _inlined(node: Any, parts: dict[str, Any]) -> Any:
+    if isinstance(node, list):
+        return [_inlined(member, parts) for member in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        return _inlined(parts[node["$ref"].rsplit("/", 1)[1]], parts)
+    return {key: _inlined(value, parts) for key, value in node.items()}

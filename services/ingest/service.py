@@ -1,0 +1,17 @@
+"""The only place that wires ingest."""
+
+from __future__ import annotations
+
+from libs.common.database import Database
+from libs.common.service import Service
+from services.ingest.routes import router
+
+
+def build(url: str) -> Service:
+    """The service under its own database role."""
+    return Service(
+        name="ingest",
+        summary="Unit statistics come in.",
+        database=Database(url, "dondoc_ingest"),
+        routers=[router],
+    )

@@ -1,0 +1,254 @@
+"""Queries of schema `ingest`, each under a name that says what it finds or keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+
+from libs.common.database import Connection, Row
+from services.ingest.domain.names import sort_key
+from services.ingest.domain.reports import COLUMNS, Report, Stored
+from services.ingest.domain.reports import Row as FigureRow
+from services.ingest.domain.tree import Unit
+
+_COUNTS = ", ".join(f'"{name}"' for name in COLUMNS)
+_FIGURE = (
+    "period",
+    "unit",
+    "measure",
+    "category",
+    "revision",
+    "removed",
+    "illustrative",
+    "document",
+    "document_date",
+    "published_rate",
+    *COLUMNS,
+)
+
+
+async def one_writer(connection: Connection, names: Iterable[str]) -> None:
+    """Hold these names (periods, or the tree) until the transaction ends.
+
+    Taken in order, so two writers never wait for each other in a circle.
+    """
+    for name in sorted(names):
+        await connection.execute("SELECT pg_advisory_xact_lock(8, hashtext($1))", name)
+
+
+async def tree(connection: Connection) -> list[Unit]:
+    """Every dated row of every unit."""
+    rows = await connection.fetch(
+        "SELECT code, name, kind, parent, valid_from, valid_to, aliases, codes"
+        " FROM ingest.unit"
+    )
+    return [unit_of(row) for row in rows]
+
+
+def unit_of(row: Row) -> Unit:
+    """A stored row as a value."""
+    return Unit(
+        row["code"],
+        row["name"],
+        row["kind"],
+        row["parent"],
+        row["valid_from"],
+        row["valid_to"],
+        tuple(row["aliases"]),
+        tuple(row["codes"]),
+    )
+
+
+async def put_units(connection: Connection, units: Sequence[Unit]) -> None:
+    """Insert or replace rows by (code, valid_from)."""
+    await connection.executemany(
+        "INSERT INTO ingest.unit (code, name, name_sort, kind, parent, valid_from,"
+        " valid_to, aliases, codes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+        " ON CONFLICT (code, valid_from) DO UPDATE SET name = excluded.name,"
+        " name_sort = excluded.name_sort, kind = excluded.kind,"
+        " parent = excluded.parent, valid_to = excluded.valid_to,"
+        " aliases = excluded.aliases, codes = excluded.codes",
+        [
+            (
+                u.code,
+                u.name,
+                sort_key(u.name),
+                u.kind,
+                u.parent,
+                u.valid_from,
+                u.valid_to,
+                list(u.aliases),
+                list(u.codes),
+            )
+            for u in units
+        ],
+    )
+
+
+async def units_on(
+    connection: Connection,
+    day: date,
+    *,
+    codes: list[str] | None,
+    kind: str | None = None,
+    after: tuple[object, ...] | None = None,
+    limit: int = 1000,
+) -> list[Row]:
+    """Units in force on a day, in Vietnamese order of names, among these codes."""
+    return await connection.fetch(
+        "SELECT * FROM ingest.unit WHERE valid_from <= $1"
+        " AND (valid_to IS NULL OR valid_to > $1)"
+        " AND ($2::text[] IS NULL OR code = ANY($2))"
+        " AND ($3::text IS NULL OR kind = $3)"
+        " AND ($4::text IS NULL OR (name_sort, code) > ($4, $5))"
+        " ORDER BY name_sort, code LIMIT $6",
+        day,
+        codes,
+        kind,
+        *(after or (None, None)),
+        limit,
+    )
+
+
+async def periods_with_reports(connection: Connection) -> list[str]:
+    """Every period that any unit has reported."""
+    rows = await connection.fetch("SELECT DISTINCT period FROM ingest.report")
+    return [row["period"] for row in rows]
+
+
+async def current_rows(
+    connection: Connection, period: str, units: Sequence[str]
+) -> dict[str, dict[tuple[str, str], Stored]]:
+    """What stands for these units in a period: unit → (measure, category) → row."""
+    rows = await connection.fetch(
+        f"SELECT unit, measure, category, illustrative, published_rate, {_COUNTS}"
+        " FROM ingest.current_figure WHERE period = $1 AND unit = ANY($2)",
+        period,
+        units,
+    )
+    found: dict[str, dict[tuple[str, str], Stored]] = {}
+    for row in rows:
+        unit, measure, category, illustrative, rate, *counts = row
+        stored = Stored(tuple(counts), rate, illustrative)
+        found.setdefault(unit, {})[measure, category] = stored
+    return found
+
+
+async def revisions(
+    connection: Connection, period: str, units: Sequence[str]
+) -> dict[str, int]:
+    """The latest revision of each of these units' reports for a period."""
+    rows = await connection.fetch(
+        "SELECT unit, max(revision) AS latest FROM ingest.report"
+        " WHERE period = $1 AND unit = ANY($2) GROUP BY unit",
+        period,
+        units,
+    )
+    return {row["unit"]: row["latest"] for row in rows}
+
+
+async def keep_batch(
+    connection: Connection,
+    batch: str,
+    *,
+    key: str,
+    request: str | None,
+    now: datetime,
+    changed: bool,
+) -> None:
+    """Record a receipt; a batch that changed nothing is at its end at once."""
+    await connection.execute(
+        "INSERT INTO platform.batch (id, key, request, received_at, scored_at,"
+        " evaluated_at) VALUES ($1, $2, $3, $4, $5, $5)",
+        batch,
+        key,
+        request,
+        now,
+        None if changed else now,
+    )
+
+
+async def keep_revisions(
+    connection: Connection,
+    changed: Sequence[tuple[Report, int, tuple[FigureRow, ...]]],
+    *,
+    batch: str,
+    author: str,
+    now: datetime,
+) -> None:
+    """Append (report, revision, changed rows); nothing that stands is touched."""
+    await connection.copy_records_to_table(
+        "report",
+        schema_name="ingest",
+        columns=(
+            "unit", "period", "revision", "batch", "form", "reason", "author",
+            "received_at",
+        ),
+        records=[
+            (r.unit, r.period, revision, batch, r.form, r.reason, author, now)
+            for r, revision, _ in changed
+        ],
+    )  # fmt: skip
+    await connection.copy_records_to_table(
+        "figure",
+        schema_name="ingest",
+        columns=_FIGURE,
+        records=[
+            (
+                r.period,
+                r.unit,
+                row.measure,
+                row.category,
+                revision,
+                row.removed,
+                r.source.illustrative,
+                r.source.document,
+                r.source.date,
+                row.published_rate,
+                *row.counts,
+            )
+            for r, revision, rows in changed
+            for row in rows
+        ],
+    )
+
+
+async def report_as_known(
+    connection: Connection, unit: str, period: str, known_at: datetime
+) -> tuple[Row | None, list[Row]]:
+    """The latest revision received by a moment, and its rows as they then stood."""
+    head = await connection.fetchrow(
+        "SELECT unit, period, revision, form, reason, received_at FROM ingest.report"
+        " WHERE unit = $1 AND period = $2 AND received_at <= $3"
+        " ORDER BY revision DESC LIMIT 1",
+        unit,
+        period,
+        known_at,
+    )
+    if head is None:
+        return None, []
+    rows = await connection.fetch(
+        f"SELECT * FROM (SELECT DISTINCT ON (measure, category) measure, category,"
+        f" revision, removed, illustrative, document, document_date, published_rate,"
+        f" {_COUNTS} FROM ingest.figure"
+        " WHERE period = $2 AND unit = $1 AND revision <= $3"
+        " ORDER BY measure, category, revision DESC) f WHERE NOT removed"
+        " ORDER BY measure, category",
+        unit,
+        period,
+        head["revision"],
+    )
+    return head, rows
+
+
+async def batch_seen_by(
+    connection: Connection, batch: str, key: str | None
+) -> Row | None:
+    """A batch with its last failure; `key` None sees everyone's."""
+    return await connection.fetchrow(
+        "SELECT b.*, (SELECT topic || ': ' || error FROM platform.event e"
+        " WHERE e.batch = b.id AND e.dead_at IS NOT NULL LIMIT 1) AS problem"
+        " FROM platform.batch b WHERE id = $1 AND ($2::text IS NULL OR key = $2)",
+        batch,
+        key,
+    )

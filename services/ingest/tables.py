@@ -1,0 +1,70 @@
+"""Tables of schema `ingest`: the tree, and reports that nothing overwrites."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    Index,
+    Integer,
+    Numeric,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from libs.common.tables import moment, schema
+from services.ingest.domain.reports import COLUMNS
+
+ingest = schema("ingest")
+
+unit = Table(
+    "unit",
+    ingest,
+    Column("code", Text, primary_key=True),
+    Column("valid_from", Date, primary_key=True),
+    Column("valid_to", Date, comment="the first day out; null while in force"),
+    Column("name", Text, nullable=False),
+    Column("name_sort", Text(collation="C"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("parent", Text, comment="null for the root"),
+    Column("aliases", ARRAY(Text), nullable=False),
+    Column("codes", JSONB, nullable=False, comment="state codes with their days"),
+    CheckConstraint("valid_to > valid_from", name="interval"),
+)
+
+report = Table(
+    "report",
+    ingest,
+    Column("unit", Text, primary_key=True),
+    Column("period", Text, primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("batch", Text, nullable=False),
+    Column("form", Text),
+    Column("reason", Text),
+    Column("author", Text, nullable=False, comment="the API key"),
+    moment("received_at"),
+    Index("ix_report_batch", "batch"),
+    Index("ix_report_period", "period"),
+)
+
+figure = Table(
+    "figure",
+    ingest,
+    Column("period", Text, primary_key=True),
+    Column("unit", Text, primary_key=True),
+    Column("measure", Text, primary_key=True),
+    Column("category", Text, primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("removed", Boolean, nullable=False, server_default=text("false")),
+    Column("illustrative", Boolean, nullable=False, server_default=text("false")),
+    Column("document", Text, comment="where the row was read"),
+    Column("document_date", Date),
+    Column("published_rate", Numeric(5, 2)),
+    *(Column(name, BigInteger) for name in COLUMNS),
+)

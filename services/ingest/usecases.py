@@ -1,0 +1,246 @@
+"""What ingest does: one function for each thing, each in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from libs.common import clock
+from libs.common.database import Connection, Database
+from libs.common.database import Row as Record
+from libs.common.events import FIGURES_CHANGED, REPORTS_CHANGED, News, publish
+from libs.common.ids import new_id
+from libs.common.keys import Principal
+from libs.common.periods import Period
+from libs.common.problems import Fault, Text, invalid
+from services.ingest import store
+from services.ingest.domain import tree as trees
+from services.ingest.domain.names import nearest
+from services.ingest.domain.reports import Report, Row, changes, fault
+from services.ingest.domain.tree import Unit
+
+Changed = tuple[Report, int, tuple[Row, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a body of reports; the counts are reports."""
+
+    batch: str
+    accepted: int
+    unchanged: int
+    rejected: tuple[Fault, ...]
+
+
+async def put_units(
+    database: Database, principal: Principal, units: Sequence[Unit]
+) -> dict[str, int]:
+    """Upsert rows of the tree and queue every period whose tree they touch."""
+    async with database.transaction() as connection:
+        await store.one_writer(connection, ["tree"])
+        stored = await store.tree(connection)
+        faults = [
+            Fault(f"/units/{index}{member}", code, message)
+            for index, member, code, message in trees.faults(units, stored)
+        ]
+        faults += _outside(principal, units, {u.code for u in stored})
+        if faults:
+            raise invalid(faults)
+        before = {(u.code, u.valid_from): u for u in stored}
+        changed = [u for u in units if before.get((u.code, u.valid_from)) != u]
+        created = sum((u.code, u.valid_from) not in before for u in changed)
+        await store.put_units(connection, changed)
+        await _queue_touched(connection, changed)
+    return {
+        "created": created,
+        "updated": len(changed) - created,
+        "unchanged": len(units) - len(changed),
+    }
+
+
+def _outside(
+    principal: Principal, units: Sequence[Unit], known: set[str]
+) -> list[Fault]:
+    """A steward moves only what lies in its subtree, below what lies in it."""
+    faults, sent = [], {u.code for u in units}
+    for index, unit in enumerate(units):
+        if unit.code in known and not principal.sees(unit.code):
+            faults.append(_unknown(f"/units/{index}/code", unit.code))
+        parent = unit.parent
+        if parent and parent not in sent - known and not principal.sees(parent):
+            faults.append(_unknown(f"/units/{index}/parent", parent))
+    return faults
+
+
+async def _queue_touched(connection: Connection, changed: Sequence[Unit]) -> None:
+    if not changed:
+        return
+    first = min(u.valid_from for u in changed)
+    periods = await store.periods_with_reports(connection)
+    touched = [p for p in periods if Period.parse(p).end >= first]
+    await publish(
+        connection, [News(FIGURES_CHANGED, p, None, None) for p in sorted(touched)]
+    )
+
+
+async def record(
+    database: Database,
+    principal: Principal,
+    reports: Sequence[Report],
+    faults: Sequence[Fault],
+    *,
+    accept_valid: bool,
+    request: str | None,
+) -> Receipt:
+    """Store what changed and announce it; repeating the same values is harmless.
+
+    `faults` are those found while reading. With `accept_valid` the good reports
+    are kept; otherwise any fault refuses the whole body. A report stands or falls
+    whole.
+    """
+    async with database.transaction() as connection:
+        await store.one_writer(connection, {r.period for r in reports})
+        now = await clock.business_now(connection)
+        good, misplaced = await _placed(connection, principal, reports, now)
+        faults = sorted([*faults, *misplaced], key=report_index)
+        if faults and not (accept_valid and good):
+            raise invalid(faults)
+        changed = await _changed(connection, good)
+        batch = new_id("bat")
+        await store.keep_batch(
+            connection,
+            batch,
+            key=principal.key,
+            request=request,
+            now=now,
+            changed=bool(changed),
+        )
+        await store.keep_revisions(
+            connection, changed, batch=batch, author=principal.key, now=now
+        )
+        await publish(connection, _news(changed, batch, request, now))
+    return Receipt(batch, len(changed), len(good) - len(changed), tuple(faults))
+
+
+def report_index(found: Fault) -> int:
+    """Which report of the body a fault is in; -1 for the body itself."""
+    parts = found.pointer.split("/")
+    return int(parts[2]) if len(parts) > 2 and parts[2].isdigit() else -1
+
+
+async def _placed(
+    connection: Connection,
+    principal: Principal,
+    reports: Sequence[Report],
+    now: datetime,
+) -> tuple[list[Report], list[Fault]]:
+    """The reports whose unit and period exist for this key, and faults of the rest."""
+    rows: dict[str, list[Unit]] = defaultdict(list)
+    for unit in await store.tree(connection):
+        if principal.sees(unit.code):
+            rows[unit.code].append(unit)
+    good, faults = [], []
+    for report in reports:
+        end = Period.parse(report.period).end
+        found = _misplaced(report, rows, end, clock.day_of(now))
+        if found is None:
+            good.append(report)
+        else:
+            faults.append(found)
+    return good, faults
+
+
+def _misplaced(
+    report: Report, rows: dict[str, list[Unit]], end: date, today: date
+) -> Fault | None:
+    if report.unit not in rows:
+        names = [(u.code, n) for r in rows.values() for u in r for n in _names(u)]
+        return _unknown(
+            f"/reports/{report.index}/unit",
+            report.unit,
+            nearest(report.unit[:80], names),
+        )
+    if not any(unit.in_force(end) for unit in rows[report.unit]):
+        return fault(report.index, "/unit", "unit_not_in_force", _not_in_force(end))
+    if end > today:
+        return fault(report.index, "/period", "future_period", _future(end, today))
+    return None
+
+
+def _names(unit: Unit) -> tuple[str, ...]:
+    return (unit.name, *unit.aliases)
+
+
+async def _changed(connection: Connection, reports: Sequence[Report]) -> list[Changed]:
+    by_period: dict[str, list[Report]] = defaultdict(list)
+    for report in reports:
+        by_period[report.period].append(report)
+    changed: list[Changed] = []
+    for period, some in by_period.items():
+        units = [report.unit for report in some]
+        latest = await store.revisions(connection, period, units)
+        stored = await store.current_rows(connection, period, units) if latest else {}
+        for report in some:
+            rows = changes(report, stored.get(report.unit, {}))
+            if rows:
+                changed.append((report, latest.get(report.unit, 0) + 1, rows))
+    return changed
+
+
+def _news(
+    changed: Sequence[Changed], batch: str, request: str | None, now: datetime
+) -> list[News]:
+    """One event per period; the same cut a year later looks back at this one."""
+    periods = {Period.parse(report.period) for report, _, _ in changed}
+    later = {cut for period in periods for cut in period.later_cuts()}
+    touched = periods | {cut for cut in later if cut.end <= clock.day_of(now)}
+    return [
+        *(News(FIGURES_CHANGED, p.code, batch, request) for p in sorted(touched)),
+        *(News(REPORTS_CHANGED, p.code, batch, request) for p in sorted(periods)),
+    ]
+
+
+async def batch_at_its_end(
+    database: Database, batch: str, key: str | None, wait: float
+) -> Record | None:
+    """The batch, once evaluated or failed, or as it stands after `wait` seconds."""
+    deadline = asyncio.get_running_loop().time() + wait
+    while True:
+        async with database.connection() as connection:
+            row = await store.batch_seen_by(connection, batch, key)
+        if row is None or row["evaluated_at"] is not None or row["problem"]:
+            return row
+        if asyncio.get_running_loop().time() >= deadline:
+            return row
+        await asyncio.sleep(0.02)
+
+
+def _unknown(pointer: str, code: str, like: Sequence[str] = ()) -> Fault:
+    hint_vi = f" Gần giống: {', '.join(like)}." if like else ""
+    hint_en = f" Nearest: {', '.join(like)}." if like else ""
+    shown = code[:80]
+    return Fault(
+        pointer,
+        "unknown_unit",
+        Text(
+            f"Không có đơn vị «{shown}».{hint_vi}",
+            f"There is no unit {shown!r}.{hint_en}",
+        ),
+    )
+
+
+def _not_in_force(end: date) -> Text:
+    return Text(
+        f"Đơn vị không còn hoặc chưa hoạt động vào ngày cuối kỳ ({end:%d/%m/%Y}).",
+        f"The unit is not in force on the period's last day ({end}).",
+    )
+
+
+def _future(end: date, today: date) -> Text:
+    return Text(
+        f"Kỳ kết thúc {end:%d/%m/%Y}, sau hôm nay ({today:%d/%m/%Y}).",
+        f"The period ends on {end}, after today ({today}).",
+    )

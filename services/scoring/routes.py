@@ -1,0 +1,229 @@
+"""HTTP of scoring: targets in; scorecards and rankings out."""
+
+from __future__ import annotations
+
+import csv
+import io
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from fastapi import Path, Query, Response
+from fastapi.responses import JSONResponse
+
+from libs.common import clock
+from libs.common.clock import written
+from libs.common.database import Database, Row
+from libs.common.http import (
+    Reader,
+    allows,
+    api_router,
+    database_of,
+    in_scope,
+    read_period,
+)
+from libs.common.keys import ROOT, Principal
+from libs.common.paging import Cursor, Limit, page, read_cursor
+from libs.common.periods import Period
+from libs.common.problems import NotFound, Text, unknown_unit_in_path
+from services.scoring import store, usecases
+from services.scoring.schemas import Category, TargetsIn
+from services.scoring.store import TargetRow
+
+router = api_router()
+Scoring = Annotated[Database, database_of("scoring")]
+Measure = Literal["cases", "money"]
+Kind = Literal["national", "province", "office", "officer", "other"]
+PeriodIn = Annotated[str, Path(max_length=10, examples=["2022M05"])]
+
+
+@router.put("/v1/targets")
+async def put_targets(
+    body: TargetsIn,
+    principal: Annotated[Principal, allows("steward")],
+    database: Scoring,
+) -> dict[str, int]:
+    """Set or amend targets; the earlier ones stay as what was known then."""
+    targets = [
+        TargetRow(
+            t.unit,
+            t.year,
+            t.measure,
+            t.category,
+            Decimal(t.rate).quantize(Decimal("0.01")),
+            t.operator,
+            t.basis,
+            t.document.model_dump(mode="json", exclude_none=True),
+        )
+        for t in body.targets
+    ]
+    return await usecases.put_targets(database, principal, targets)
+
+
+@router.get("/v1/targets")
+async def list_targets(
+    principal: Reader,
+    database: Scoring,
+    unit: str = ROOT,
+    year: Annotated[int | None, Query(ge=2000, le=2199)] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> dict[str, object]:
+    """The targets in force at and under a unit."""
+    after = read_cursor(cursor, int)
+    async with database.reading() as connection:
+        units = await in_scope(connection, principal, unit)
+        rows = await store.targets_listed(
+            connection,
+            year=year,
+            units=units,
+            after=int(str(after[0])) if after else 0,
+            limit=limit + 1,
+        )
+    return page(rows, limit, lambda row: [row["id"]], _shown_target)
+
+
+def _shown_target(row: Row) -> dict[str, object]:
+    names = ("unit", "year", "measure", "category", "operator", "basis", "document")
+    return {
+        **{name: row[name] for name in names},
+        "rate": str(row["rate"]),
+        "recorded_at": written(row["recorded_at"]),
+    }
+
+
+@router.get("/v1/scorecards")
+async def list_scorecards(
+    period: Annotated[str, Query(max_length=10)],
+    principal: Reader,
+    database: Scoring,
+    measure: Measure | None = None,
+    category: Category | None = None,
+    kind: Kind | None = None,
+    under: str = ROOT,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> dict[str, object]:
+    """Everything computed for the rows of a period, in order of names."""
+    cut = read_period(period)
+    after = read_cursor(cursor, str, str, str, str)
+    async with database.reading() as connection:
+        now = written(await clock.business_now(connection))
+        rows = await store.scorecards(
+            connection,
+            cut.code,
+            cut.end,
+            units=await in_scope(connection, principal, under, cut.end),
+            measure=measure,
+            category=category,
+            kind=kind,
+            after=after,
+            limit=limit + 1,
+        )
+    return page(
+        rows,
+        limit,
+        lambda r: [r["name_sort"], r["unit"], r["measure"], r["category"]],
+        lambda row: usecases.scorecard(row, now),
+    )
+
+
+@router.get("/v1/scorecards/{unit}/{period}")
+async def get_scorecards(
+    unit: Annotated[str, Path(max_length=40)],
+    period: PeriodIn,
+    principal: Reader,
+    database: Scoring,
+) -> dict[str, object]:
+    """All rows of one unit for one period."""
+    cut = read_period(period)
+    async with database.reading() as connection:
+        if not principal.sees(unit):
+            raise unknown_unit_in_path(unit)
+        now = written(await clock.business_now(connection))
+        rows = await store.scorecards(connection, cut.code, cut.end, units=[unit])
+        if not rows:
+            await in_scope(connection, principal, unit)
+            raise _not_reported(unit, cut)
+    return {
+        "unit": unit,
+        "period": cut.code,
+        "items": [usecases.scorecard(row, now) for row in rows],
+    }
+
+
+def _not_reported(unit: str, cut: Period) -> NotFound:
+    return NotFound(
+        "not_reported",
+        Text(
+            f"«{unit}» chưa có số liệu kỳ {cut.code}.",
+            f"{unit!r} has no figures for {cut.code}.",
+        ),
+    )
+
+
+@router.get("/v1/rankings/{period}", response_model=None)
+async def get_ranking(
+    period: PeriodIn,
+    principal: Reader,
+    database: Scoring,
+    measure: Measure = "cases",
+    category: Category = "all",
+    kind: Kind = "province",
+    under: str = ROOT,
+    format: Literal["json", "csv"] = "json",
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Response:
+    """The letter's appendix: by published rate, the national row first as STT 1.
+
+    It ranks among all units of the kind under `under` and prints those that the
+    key may see. CSV holds every line.
+    """
+    cut = read_period(period)
+    after = read_cursor(cursor, int)
+    async with database.reading() as connection:
+        await in_scope(connection, principal, under)
+        everyone = await usecases.everyone_under(connection, under, cut)
+        national = await store.national_row(
+            connection, cut.code, cut.end, measure, category
+        )
+        rows = await store.ranking(
+            connection,
+            cut.code,
+            cut.end,
+            measure=measure,
+            category=category,
+            kind=kind,
+            under=everyone,
+            seen=principal.codes,
+            after=int(str(after[0])) if after and format == "json" else 0,
+            limit=limit + 1 if format == "json" else None,
+        )
+    first = usecases.national_line(national) if national else None
+
+    def line(row: Row) -> dict[str, object]:
+        return usecases.ranking_line(row, after_national=first is not None)
+
+    if format == "csv":
+        lines = [*([first] if first else []), *(line(row) for row in rows)]
+        return Response(_csv(lines), media_type="text/csv; charset=utf-8")
+    shown = {
+        "period": cut.code,
+        "measure": measure,
+        "category": category,
+        "kind": kind,
+        "national": first,
+        **page(rows, limit, lambda row: [row["line"]], line),
+    }
+    return JSONResponse(shown)
+
+
+_HEADER = ("stt", "rank", "unit", "name", "rate", "above_national")
+
+
+def _csv(lines: list[dict[str, object]]) -> str:
+    file = io.StringIO()
+    writer = csv.DictWriter(file, _HEADER, lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return file.getvalue()

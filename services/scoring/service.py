@@ -1,0 +1,30 @@
+"""The only place that wires scoring."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from libs.common.database import Database
+from libs.common.events import FIGURES_CHANGED, consume_one
+from libs.common.loops import Loop
+from libs.common.service import Service
+from services.scoring.inbox import figures_changed
+from services.scoring.routes import router
+
+
+def build(url: str, *, backoff: timedelta = timedelta(seconds=1)) -> Service:
+    """The service under its own database role, with the loop that scores."""
+    database = Database(url, "dondoc_scoring")
+
+    async def score() -> bool:
+        return await consume_one(
+            database, FIGURES_CHANGED, figures_changed, backoff=backoff
+        )
+
+    return Service(
+        name="scoring",
+        summary="Figures become comparisons: rates, yardsticks, ranks.",
+        database=database,
+        routers=[router],
+        loops=[Loop("scoring inbox", score, poll=1.0, topic=FIGURES_CHANGED)],
+    )
