@@ -89,13 +89,21 @@ class Database:
 async def speak_json(connection: Connection) -> None:
     """Teach a connection jsonb, with numbers that never become floats."""
     await connection.set_type_codec(
-        "jsonb", encoder=_encode, decoder=_decode, schema="pg_catalog"
+        "jsonb",
+        encoder=_encode,
+        decoder=_decode,
+        schema="pg_catalog",
+        format="binary",  # COPY knows no other
     )
 
 
-def _encode(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
+_JSONB_VERSION = b"\x01"
 
 
-def _decode(text: str) -> object:
-    return json.loads(text, parse_float=Decimal)
+def _encode(value: object) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return _JSONB_VERSION + text.encode()
+
+
+def _decode(stored: bytes) -> object:
+    return json.loads(stored[1:], parse_float=Decimal)

@@ -100,7 +100,10 @@ async def _database(database: Database) -> tuple[str, str]:
 
 async def _migrations(database: Database) -> tuple[str, str]:
     async with database.connection() as connection:
-        there = await connection.fetchval("SELECT to_regclass('alerts.delivery')")
+        there = await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_tables"
+            " WHERE schemaname = 'alerts' AND tablename = 'delivery')"
+        )
     return ("ok", "applied") if there else ("fail", "run `dondoc migrate`")
 
 

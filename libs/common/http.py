@@ -258,6 +258,7 @@ def speak_problems(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _answer_http)
     for away in AWAY:
         app.add_exception_handler(away, _answer_away)
+    app.add_exception_handler(Exception, _answer_bug)
     app.add_middleware(_Observed)
     _describe_problem(app)
 
@@ -280,6 +281,20 @@ async def _answer_problem(request: Request, error: Exception) -> Response:
 async def _answer_away(request: Request, error: Exception) -> Response:
     await log.awarning("database away", error=type(error).__name__)
     return _document(request, database_away())
+
+
+async def _answer_bug(request: Request, error: Exception) -> Response:
+    await log.aerror("bug", exc_info=error)
+    return _document(
+        request,
+        Problem(
+            "internal",
+            Text(
+                "Lỗi của dondoc; hãy gửi cho người vận hành mã X-Request-Id.",
+                "A fault of dondoc's; tell the operator the X-Request-Id.",
+            ),
+        ),
+    )
 
 
 def database_away() -> Unavailable:

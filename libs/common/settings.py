@@ -29,7 +29,9 @@ class Settings(BaseSettings):
         populate_by_name=True,
     )
 
-    database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
+    database_url: Annotated[
+        SecretStr | None, Field(validation_alias="DATABASE_URL")
+    ] = None
     data: Path = Path(".dondoc")
     host: str = "127.0.0.1"
     port: int | None = None

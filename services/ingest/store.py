@@ -181,11 +181,22 @@ async def keep_revisions(
         "report",
         schema_name="ingest",
         columns=(
-            "unit", "period", "revision", "batch", "form", "reason", "author",
+            "unit", "period", "revision", "batch", "form", "reason", "illustrative",
+            "author",
             "received_at",
         ),
         records=[
-            (r.unit, r.period, revision, batch, r.form, r.reason, author, now)
+            (
+                r.unit,
+                r.period,
+                revision,
+                batch,
+                r.form,
+                r.reason,
+                r.source.illustrative,
+                author,
+                now,
+            )
             for r, revision, _ in changed
         ],
     )  # fmt: skip

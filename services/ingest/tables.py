@@ -47,6 +47,7 @@ report = Table(
     Column("batch", Text, nullable=False),
     Column("form", Text),
     Column("reason", Text),
+    Column("illustrative", Boolean, nullable=False),
     Column("author", Text, nullable=False, comment="the API key"),
     moment("received_at"),
     Index("ix_report_batch", "batch"),

@@ -26,7 +26,7 @@ SELECT * FROM (
   ORDER BY period, unit, measure, category, revision DESC) latest
 WHERE NOT removed;
 CREATE VIEW ingest.published_report AS
-SELECT unit, period, revision, batch, form, reason, received_at FROM ingest.report
+SELECT unit, period, revision, batch, form, reason, illustrative, received_at FROM ingest.report
 """
 
 _GRANTS = """
@@ -97,6 +97,7 @@ def upgrade() -> None:
         sa.Column("batch", sa.Text(), nullable=False),
         sa.Column("form", sa.Text(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("illustrative", sa.Boolean(), nullable=False),
         sa.Column("author", sa.Text(), nullable=False, comment="the API key"),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("unit", "period", "revision", name=op.f("pk_report")),

@@ -441,7 +441,7 @@ class _Parser:
             )
         return Misread(
             token.at,
-            f"Không chờ gặp {token.text!r} ở đây.",
+            f"Không đọc được {token.text!r} ở đây.",
             f"{token.text!r} is not expected here.",
             wanted,
         )

@@ -12,18 +12,17 @@ native's stands, and the decision says why.
 from __future__ import annotations
 
 import asyncio
-import unicodedata
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Literal
 
 import structlog
 
-from services.alerts.domain.expressions import names_in
 from services.alerts.domain.rules import Outcome, Rule, Verdict
-from services.alerts.domain.vocabulary import VOCABULARY, Bilingual, Facts, Kind, Names
+from services.alerts.domain.vocabulary import VOCABULARY, Bilingual, Facts, Names
+from services.alerts.engine.bulk import Sealing, Status, Statuses, judge_of
 from services.alerts.engine.durable import FactRefused, Translation
 from services.alerts.engine.native import CompiledRule
 from services.alerts.engine.process import WORKER, EngineMissing, Worker, WorkerDied
@@ -81,8 +80,8 @@ class Health:
     text: str
 
 
-Answer = frozenset[int] | Why
-"""The rules that durable says match, or why it says nothing."""
+Answer = tuple[int, ...] | Why
+"""The rules that durable says match, in order, or why it says nothing."""
 
 
 @dataclass(slots=True)
@@ -90,9 +89,9 @@ class _Row:
     """One fact on its way: what native says of it, and what durable is asked."""
 
     facts: Facts
-    verdicts: list[tuple[int, Verdict]]
+    statuses: Statuses
     line: str | None = None
-    answer: Answer = field(default=frozenset())
+    answer: Answer = ()
 
 
 class Engine:
@@ -110,7 +109,7 @@ class Engine:
         self.counters = Counters()
         self._mode = mode
         self._deadline = deadline
-        self._names = {**VOCABULARY, **names}
+        self._names = names
         self._command = command
         self._restarts_allowed = restarts_a_minute
         self._restarts: deque[float] = deque()
@@ -130,6 +129,11 @@ class Engine:
         """Rules that durable cannot be asked about, by id, with the reason."""
         return self._translation.native_only
 
+    @property
+    def worker_pid(self) -> int | None:
+        """The worker's process id; None while there is no worker."""
+        return self._worker.pid if self._worker else None
+
     async def start(self, rules: Sequence[Rule]) -> None:
         """Take these rules from now on, in a new worker; called again, it replaces."""
         async with self._asking:
@@ -144,6 +148,7 @@ class Engine:
         """End the worker. The engine can be started again."""
         async with self._asking:
             await self._end_worker()
+            self._started = False
 
     async def decide(self, facts: Sequence[Facts]) -> list[list[Decision]]:
         """Judge each fact by every rule in whose scope it lies.
@@ -160,7 +165,7 @@ class Engine:
         """What native says of one fact under one rule, with the whole trace."""
         for compiled in self._compiled:
             if compiled.rule.id == rule_id:
-                return compiled.explain(self._sealed(facts))
+                return compiled.explain(self._sealing.seal(facts))
         raise KeyError(rule_id)
 
     def health(self) -> Health:
@@ -181,8 +186,10 @@ class Engine:
     def _load(self, rules: Sequence[Rule]) -> None:
         self._compiled = [CompiledRule(rule) for rule in rules]
         self._translation = Translation(rules)
-        self._used = _kinds(rules, self._names)
+        self._sealing = Sealing(rules, self._names)
+        self._judge = judge_of(rules, self._sealing)
         self._silent = [_alike(rule) for rule in rules]
+        self._silences: dict[tuple[Statuses, Answer], list[Decision]] = {}
         for rule_id, reason in self._translation.native_only.items():
             log.info("rule_native_only", rule=rule_id, reason=reason.en)
 
@@ -207,18 +214,11 @@ class Engine:
         return rows
 
     def _natively(self, batch: Sequence[Facts]) -> list[_Row]:
-        return [self._row(self._sealed(facts)) for facts in batch]
-
-    def _row(self, facts: Facts) -> _Row:
-        verdicts: list[tuple[int, Verdict]] = []
-        for index, compiled in enumerate(self._compiled):
-            verdict = compiled.judge(facts)
-            if verdict is not None:
-                verdicts.append((index, verdict))
-        row = _Row(facts, verdicts)
-        if verdicts:
-            self._phrase(row)
-        return row
+        rows = [_Row(facts, self._judge(facts)) for facts in batch]
+        for row in rows:
+            if any(row.statuses):
+                self._phrase(row)
+        return rows
 
     def _phrase(self, row: _Row) -> None:
         """Say the row to durable, unless it cannot be asked at all."""
@@ -234,22 +234,6 @@ class Engine:
             except FactRefused:
                 self.counters.refused += 1
                 row.answer = Why.OUTSIDE_SAFE_SUBSET
-
-    def _sealed(self, facts: Facts) -> Facts:
-        """Only what the rules use, so that both readings see the same values. A value
-        of the wrong type is unknown: a text is never compared with a number."""
-        sealed: dict[str, int | str | bool | tuple[str, ...] | None] = {}
-        for name, wanted in self._used:
-            value = facts.get(name)
-            if value is None:
-                continue
-            if type(value) is not wanted:
-                log.error("fact_of_wrong_type", name=name, value=value)
-            elif isinstance(value, str) and not value.isascii():
-                sealed[name] = unicodedata.normalize("NFC", value)
-            else:
-                sealed[name] = value
-        return sealed
 
     # The worker
 
@@ -342,23 +326,37 @@ class Engine:
     # The comparison
 
     def _decisions(self, rows: Sequence[_Row]) -> list[list[Decision]]:
-        decided = [list(self._compared(row)) for row in rows]
+        decided = [self._decided(row) for row in rows]
         self.counters.decisions += sum(map(len, decided))
         return decided
 
+    def _decided(self, row: _Row) -> list[Decision]:
+        """Rows on which all is silent are alike; they are worked out once."""
+        pattern = (row.statuses, row.answer)
+        known = self._silences.get(pattern)
+        if known is not None:
+            return known.copy()
+        decisions = list(self._compared(row))
+        if not row.answer and max(row.statuses, default=Status.OUT) <= Status.FALSE:
+            self._silences[pattern] = decisions
+        return decisions.copy()
+
     def _compared(self, row: _Row) -> Iterator[Decision]:
-        for index, verdict in row.verdicts:
-            why = self._why(row, index, verdict)
-            if verdict.outcome is Outcome.SILENT and not verdict.missing:
+        sealed = self._sealing.seal(row.facts)
+        for index, status in enumerate(row.statuses):
+            if status is Status.OUT:
+                self._expect_silence(row, index, sealed)
+                continue
+            why = self._why(row, index, status)
+            if status is Status.FALSE:
                 yield self._silent[index][why]
                 continue
-            explained = self._compiled[index].explain(row.facts) or verdict
+            verdict = self._compiled[index].explain(sealed)
+            assert verdict is not None
             by: DecidedBy = "native" if why else "both"
-            yield Decision(self._compiled[index].rule, explained, by, why)
-        if isinstance(row.answer, frozenset) and row.answer:
-            self._out_of_scope(row, row.answer)
+            yield Decision(self._compiled[index].rule, verdict, by, why)
 
-    def _why(self, row: _Row, index: int, verdict: Verdict) -> Why | None:
+    def _why(self, row: _Row, index: int, status: Status) -> Why | None:
         rule = self._compiled[index].rule
         if row.answer is Why.TURNED_OFF or row.answer is Why.ENGINE_MISSING:
             return row.answer
@@ -366,26 +364,28 @@ class Engine:
             return Why.OUTSIDE_SAFE_SUBSET
         if isinstance(row.answer, Why):
             return row.answer
-        if (index in row.answer) is _holds(verdict):
+        if (index in row.answer) is (status is Status.TRUE):
             return None
-        self._disagreed(rule, row, native=verdict.outcome)
+        self._disagreed(rule, row, native=status)
         return Why.DISAGREED
 
-    def _out_of_scope(self, row: _Row, answer: frozenset[int]) -> None:
-        """Durable must not match where native sees the row out of scope either."""
-        for index in answer - {index for index, _ in row.verdicts}:
-            compiled = self._compiled[index]
-            if compiled.in_force(row.facts):
-                self._disagreed(compiled.rule, row, native=None)
+    def _expect_silence(self, row: _Row, index: int, sealed: Facts) -> None:
+        """Durable must not match where native sees the row out of scope either; it
+        does not know from when to when a rule is in force."""
+        if isinstance(row.answer, Why) or index not in row.answer:
+            return
+        compiled = self._compiled[index]
+        if compiled.in_force(sealed):
+            self._disagreed(compiled.rule, row, native=Status.OUT)
 
-    def _disagreed(self, rule: Rule, row: _Row, *, native: Outcome | None) -> None:
+    def _disagreed(self, rule: Rule, row: _Row, *, native: Status) -> None:
         self.counters.disagreements += 1
         log.error(
             "readings_disagree",
             rule=rule.id,
             version=rule.version,
-            native=native,
-            durable=sorted(row.answer) if isinstance(row.answer, frozenset) else None,
+            native=native.name,
+            durable=row.answer,
             fact=row.line,
         )
 
@@ -436,11 +436,6 @@ def _unanswered(row: _Row) -> bool:
     return row.answer is Why.WORKER_DOWN
 
 
-def _holds(verdict: Verdict) -> bool:
-    """Whether the condition is true; a rule may also fire on what is unknown."""
-    return verdict.outcome is Outcome.FIRED and not verdict.missing
-
-
 def _alike(rule: Rule) -> dict[Why | None, Decision]:
     """Most decisions are silence, and silence is always the same value."""
     silent = Decision(rule, Verdict(Outcome.SILENT), "both")
@@ -448,21 +443,3 @@ def _alike(rule: Rule) -> dict[Why | None, Decision]:
     for why in Why:
         decisions[why] = replace(silent, decided_by="native", why=why)
     return decisions
-
-
-_TYPES: Final[Mapping[Kind, type]] = {
-    Kind.TEXT: str,
-    Kind.FLAG: bool,
-    Kind.LIST: tuple,
-}
-
-
-def _kinds(rules: Sequence[Rule], names: Names) -> list[tuple[str, type]]:
-    """The names that these rules read and the Python type of each."""
-    used = {"period.end"}
-    for rule in rules:
-        used |= names_in(rule.condition)
-        for row in rule.severity:
-            if row.condition is not None:
-                used |= names_in(row.condition.condition)
-    return [(name, _TYPES.get(names[name].kind, int)) for name in sorted(used)]

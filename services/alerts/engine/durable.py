@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from math import prod
 from typing import Final
@@ -406,9 +407,14 @@ def _flag(value: Value) -> str:
 def _text(value: Value) -> str:
     if not isinstance(value, str) or len(value) > MAX_TEXT:
         raise FactRefused(f"no text of at most {MAX_TEXT} characters: {value!r}")
-    if not value.isprintable() or not unicodedata.is_normalized("NFC", value):
-        raise FactRefused(f"no printable NFC text: {value!r}")
-    return json.dumps(value, ensure_ascii=False)
+    return _quoted(value)
+
+
+@lru_cache(maxsize=4096)  # codes and categories: few texts, in many facts
+def _quoted(text: str) -> str:
+    if not text.isprintable() or not unicodedata.is_normalized("NFC", text):
+        raise FactRefused(f"no printable NFC text: {text!r}")
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _as_measure(judge: Reading) -> Measure:

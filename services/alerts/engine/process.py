@@ -67,7 +67,7 @@ class Worker:
         self._sent += 1
         self._write({"batch": self._sent, "facts": len(facts)}, *facts)
 
-    async def answer(self, count: int, *, deadline: float) -> list[frozenset[int]]:
+    async def answer(self, count: int, *, deadline: float) -> list[tuple[int, ...]]:
         """The rules that match each fact of the oldest batch without an answer."""
         reply = await self._reply(deadline)
         self._answered += 1
@@ -76,7 +76,7 @@ class Worker:
             raise await self._died()
         if len(matched) != count:
             raise await self._died()
-        return [frozenset(rules) for rules in matched]
+        return [tuple(rules) for rules in matched]
 
     async def stop(self) -> None:
         """Let it leave by closing its input; end it if it does not."""

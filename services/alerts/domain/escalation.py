@@ -1,0 +1,95 @@
+"""When a matter opens, changes and closes. No clock, no database, no network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """`open ─hand in→ explained ─accept→ closed | ─return→ returned`."""
+
+    OPEN = "open"
+    EXPLAINED = "explained"
+    RETURNED = "returned"
+    CLOSED = "closed"
+
+
+class Change(StrEnum):
+    """What happened to a matter, in the past tense, as its log has it."""
+
+    OPENED = "opened"
+    REOPENED = "reopened"
+    UPDATED = "updated"
+    FACTS_CHANGED = "facts_changed"
+    CLOSED = "closed"
+    ACKNOWLEDGED = "acknowledged"
+    EXPLAINED = "explained"
+
+
+ANNOUNCED: Mapping[Change, str] = {
+    Change.OPENED: "escalation.opened",
+    Change.REOPENED: "escalation.opened",
+    Change.CLOSED: "escalation.closed",
+    Change.ACKNOWLEDGED: "escalation.acknowledged",
+    Change.EXPLAINED: "escalation.explained",
+}
+"""The changes that subscribers hear of; the others stand in the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """As much of a matter as deciding takes."""
+
+    state: State
+    closed_as: str | None
+    severity: str
+    facts: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a rule says of the row now; `fires` None means it cannot be judged."""
+
+    fires: bool | None
+    severity: str | None
+    facts: Mapping[str, object]
+    closes_by_data: bool
+
+
+def advance(current: Standing | None, now: Finding) -> Change | None:
+    """What the finding changes; None when everything stays as it is.
+
+    A missing figure neither opens nor closes anything. A duty that someone must
+    accept outlives the figures that caused it: their change is only noted.
+    """
+    if now.fires is None:
+        return None
+    if current is None:
+        return Change.OPENED if now.fires else None
+    if current.state is State.CLOSED:
+        closed_by_data = current.closed_as == "data"
+        return Change.REOPENED if now.fires and closed_by_data else None
+    if now.fires:
+        same = now.severity == current.severity and now.facts == current.facts
+        return None if same else Change.UPDATED
+    if now.closes_by_data:
+        return Change.CLOSED
+    return None if now.facts == current.facts else Change.FACTS_CHANGED
+
+
+def overdue(state: State, ends_at: datetime | None, now: datetime) -> bool:
+    """Whether the deadline has passed with nothing handed in.
+
+    `explained` stops the clock; acknowledging never does.
+    """
+    return (
+        state in (State.OPEN, State.RETURNED) and ends_at is not None and now >= ends_at
+    )
+
+
+def may_hand_in(state: State) -> bool:
+    """Whether an explanation, plan or report can be handed in now."""
+    return state in (State.OPEN, State.RETURNED)

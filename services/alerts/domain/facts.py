@@ -1,0 +1,73 @@
+"""A scorecard row as rules see it: every number whole, every unknown None."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Protocol
+
+from libs.common.periods import Period
+from services.alerts.domain.rules import TraceLeaf
+from services.alerts.domain.vocabulary import VOCABULARY, Facts, Printed, Value
+
+# Where a name of the vocabulary has another column's name in the published view.
+_COLUMN_OF = {
+    "target.rate": "target_rate",
+    "target.operator": "target_operator",
+    "last_year.rate": "last_rate",
+    "last_year.points": "last_points",
+    "national.rate": "national_rate",
+    "shortfall.points": "shortfall_points",
+    "rank.position": "rank_position",
+    "rank.of": "rank_of",
+    "rank.from_bottom": "rank_from_bottom",
+    "unit.code": "unit",
+    "unit.kind": "kind",
+}
+_COMPUTED = {"at", "days_left", "period.months", "period.end"}
+
+COLUMNS: Mapping[str, str] = {
+    name: _COLUMN_OF.get(name, name) for name in VOCABULARY if name not in _COMPUTED
+}
+"""name in a rule → column of the published scorecard with its figures."""
+
+
+class Columns(Protocol):
+    """A row of the published view, by column."""
+
+    def __getitem__(self, column: str, /) -> object: ...
+
+
+def facts_of(row: Columns, period: Period, at: date) -> Facts:
+    """One row on one evaluation day; rates and points as whole hundredths."""
+    facts: dict[str, Value | None] = {
+        name: _whole(row[column]) for name, column in COLUMNS.items()
+    }
+    facts["period.months"] = period.months
+    facts["period.end"] = period.end.toordinal()
+    facts["at"] = at.toordinal()
+    facts["days_left"] = max(0, (period.year_end - at).days)
+    return facts
+
+
+def _whole(value: object) -> Value | None:
+    match value:
+        case Decimal():
+            return int(value.scaleb(2))
+        case None | bool() | int() | str():
+            return value
+        case _:
+            raise TypeError(f"no fact is a {type(value).__name__}")
+
+
+def shown(trace: tuple[TraceLeaf, ...]) -> dict[str, Printed]:
+    """What a matter rests on: every name that its rule read, with its value."""
+    return dict(_named(trace))
+
+
+def _named(trace: tuple[TraceLeaf, ...]) -> Iterator[tuple[str, Printed]]:
+    for leaf in trace:
+        yield leaf.name, leaf.value
+        if leaf.right is not None and leaf.right in VOCABULARY:
+            yield leaf.right, leaf.right_value

@@ -1,0 +1,432 @@
+"""HTTP of alerts: rules, evaluations, matters, subscriptions."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Query, Request
+
+from libs.common import clock
+from libs.common.clock import written
+from libs.common.database import Connection, Database, Row
+from libs.common.http import (
+    Reader,
+    allows,
+    api_router,
+    database_of,
+    in_scope,
+    read_period,
+)
+from libs.common.ids import new_id
+from libs.common.keys import ROOT, Principal
+from libs.common.paging import Cursor, Limit, page, read_cursor
+from libs.common.problems import Fault, Text, invalid
+from services.alerts import outbox, rulebook, store, usecases
+from services.alerts.domain.addresses import AddressRefused
+from services.alerts.domain.signing import new_secret
+from services.alerts.domain.vocabulary import VOCABULARY
+from services.alerts.schemas import (
+    EvaluationIn,
+    ExplanationIn,
+    NoteIn,
+    Severity,
+    SubscriptionIn,
+)
+from services.alerts.sealing import seal
+
+router = api_router()
+Alerts = Annotated[Database, database_of("alerts")]
+Id = Annotated[str, Path(max_length=64)]
+Responder = Annotated[Principal, allows("responder")]
+Supervisor = Annotated[Principal, allows("supervisor")]
+Subscriber = Annotated[Principal, allows("subscriber")]
+
+
+@router.get("/v1/rules")
+async def list_rules(
+    _: Reader, database: Alerts, limit: Limit = 100, cursor: Cursor = None
+) -> dict[str, object]:
+    """Every version of every rule, with its text as it was loaded."""
+    after = read_cursor(cursor, str, int)
+    async with database.connection() as connection:
+        rows = await store.rules_listed(connection, after, limit + 1)
+    return page(rows, limit, lambda r: [r["id"], r["version"]], _shown_rule)
+
+
+@router.get("/v1/rules/vocabulary")
+async def get_vocabulary(_: Reader) -> dict[str, object]:
+    """The names that a rule may use, what each holds and means."""
+    return {
+        "items": [
+            {"name": w.name, "kind": w.kind, "vi": w.says.vi, "en": w.says.en}
+            for w in VOCABULARY.values()
+        ],
+        "next": None,
+    }
+
+
+@router.get("/v1/rules/{id}")
+async def get_rule(
+    id: Id,
+    _: Reader,
+    database: Alerts,
+    version: Annotated[int | None, Query(ge=1, lt=2**31)] = None,
+) -> dict[str, object]:
+    """One version of a rule; without a version the active one."""
+    async with database.connection() as connection:
+        row = await store.rule_version(connection, id, version)
+    if row is None:
+        raise usecases.no_such("rule", "quy tắc", id)
+    return _shown_rule(row)
+
+
+def _shown_rule(row: Row) -> dict[str, object]:
+    return {
+        **rulebook.dump(rulebook.load_text(row["source"])),
+        "state": row["state"],
+        "activated_at": written(row["activated_at"]),
+        "source": row["source"],
+    }
+
+
+@router.post("/v1/evaluations")
+async def evaluate(
+    body: EvaluationIn, request: Request, principal: Supervisor, database: Alerts
+) -> dict[str, object]:
+    """Judge a period's rows by the active rules, now; `dry_run` leaves nothing behind.
+
+    It reaches the units strictly below the key's own (everything for an admin).
+    """
+    code = read_period(body.period).code
+    units = None
+    if principal.scope is not None:
+        units = sorted(principal.scope - set(principal.units))
+    elif not principal.may("admin"):
+        async with database.connection() as connection:
+            units = await in_scope(connection, principal, ROOT)
+        units.remove(ROOT)
+    async with database.connection() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        try:
+            found = await usecases.evaluate(
+                connection,
+                request.app.state.judge,
+                code,
+                now=await clock.business_now(connection),
+                at=body.at,
+                rules=body.rules,
+                units=units,
+                actor=principal.key,
+            )
+        except BaseException:
+            await transaction.rollback()
+            raise
+        await (transaction.rollback() if body.dry_run else transaction.commit())
+    return {
+        "evaluation": new_id("evl"),
+        "at": found.at,
+        "fired": found.fired,
+        "held": found.held,
+        "opened": found.opened,
+        "updated": found.updated,
+        "closed": found.closed,
+    }
+
+
+@router.get("/v1/decisions")
+async def list_decisions(
+    period: Annotated[str, Query(max_length=10)],
+    principal: Reader,
+    database: Alerts,
+    rule: Annotated[str | None, Query(max_length=64)] = None,
+    unit: str = ROOT,
+    verdict: Literal["fired", "held", "silent"] | None = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> dict[str, object]:
+    """The last verdict per rule and row at and under a unit, with its trace."""
+    cut = read_period(period)
+    after = read_cursor(cursor, str, str, str, str)
+    async with database.reading() as connection:
+        rows = await store.decisions(
+            connection,
+            units=await in_scope(connection, principal, unit, cut.end),
+            period=cut.code,
+            rule=rule,
+            verdict=verdict,
+            after=after,
+            limit=limit + 1,
+        )
+    return page(
+        rows,
+        limit,
+        lambda r: [r["rule"], r["unit"], r["measure"], r["category"]],
+        _shown_decision,
+    )
+
+
+def _shown_decision(row: Row) -> dict[str, object]:
+    plain = ("unit", "period", "measure", "category", "verdict", "missing", "severity")
+    shown = {name: row[name] for name in plain}
+    return {
+        "rule": {"id": row["rule"], "version": row["rule_version"]},
+        **shown,
+        "at": row["at"],
+        "decided_by": row["decided_by"],
+        "why": row["why"],
+        "trace": row["trace"],
+    }
+
+
+@router.get("/v1/escalations")
+async def list_escalations(
+    principal: Reader,
+    database: Alerts,
+    state: Literal["open", "explained", "returned", "closed"] | None = None,
+    unit: Annotated[str | None, Query(max_length=40)] = None,
+    under: Annotated[str, Query(max_length=40)] = ROOT,
+    rule: Annotated[str | None, Query(max_length=64)] = None,
+    severity: Severity | None = None,
+    overdue: bool | None = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> dict[str, object]:
+    """Matters between units and the level above them, oldest first."""
+    after = read_cursor(cursor, str, str)
+    async with database.reading() as connection:
+        now = await clock.business_now(connection)
+        units = await in_scope(connection, principal, under)
+        if unit is not None:
+            own = await in_scope(connection, principal, unit)
+            units = [unit] if unit in units and own else []
+        rows = await store.matters_listed(
+            connection,
+            units=units,
+            state=state,
+            rule=rule,
+            severity=severity,
+            overdue=overdue,
+            now=now,
+            after=after and (datetime.fromisoformat(str(after[0])), after[1]),
+            limit=limit + 1,
+        )
+    return page(
+        rows,
+        limit,
+        lambda r: [r["opened_at"].isoformat(), r["id"]],
+        lambda row: usecases.escalation(row, now),
+    )
+
+
+@router.get("/v1/escalations/{id}")
+async def get_escalation(
+    id: Id, principal: Reader, database: Alerts
+) -> dict[str, object]:
+    """One matter with its facts, trace, basis, what was handed in, and its history."""
+    async with database.reading() as connection:
+        now = await clock.business_now(connection)
+        row = await store.matter(connection, id)
+        if row is None or not principal.sees(row["unit"]):
+            raise usecases.no_such("escalation", "vụ việc", id)
+        entries = await store.history(connection, id)
+        handed_in = await store.explanations(connection, id)
+    return {
+        **usecases.escalation(row, now),
+        "explanations": [_shown_explanation(e) for e in handed_in],
+        "history": [
+            {
+                "n": e["n"],
+                "change": e["change"],
+                "at": written(e["at"]),
+                "actor": e["actor"],
+                "detail": e["detail"],
+            }
+            for e in entries
+        ],
+    }
+
+
+def _shown_explanation(row: Row) -> dict[str, object]:
+    plain = ("n", "causes", "text", "remedies", "attachments")
+    shown = {name: row[name] for name in plain}
+    return {**shown, "handed_in_at": written(row["handed_in_at"])}
+
+
+@router.post("/v1/escalations/{id}/acknowledge")
+async def acknowledge(
+    id: Id, principal: Responder, database: Alerts, body: NoteIn | None = None
+) -> dict[str, object]:
+    """Say that the unit knows of it. It never stops the clock."""
+    note = body.note if body else None
+    return await usecases.acknowledge(database, principal, id, note)
+
+
+@router.post("/v1/escalations/{id}/explanations", status_code=201)
+async def hand_in(
+    id: Id, body: ExplanationIn, principal: Responder, database: Alerts
+) -> dict[str, object]:
+    """Hand in an explanation, a plan or a report; it stops the clock."""
+    return await usecases.hand_in(
+        database,
+        principal,
+        id,
+        causes=body.causes,
+        text=body.text,
+        remedies=[r.model_dump(mode="json") for r in body.remedies],
+        attachments=body.attachments,
+    )
+
+
+@router.post("/v1/subscriptions", status_code=201)
+async def subscribe(
+    body: SubscriptionIn, request: Request, principal: Subscriber, database: Alerts
+) -> dict[str, object]:
+    """Subscribe an address. The secret stands in this answer and never again.
+
+    Deliveries are signed by Standard Webhooks; verify them before trusting them.
+    """
+    try:
+        await request.app.state.sender.check(body.url)
+    except AddressRefused as refused:
+        why = Text(**refused.texts)
+        raise invalid([Fault("/url", refused.code, why)]) from None
+    secret, id = new_secret(secrets.token_bytes), new_id("sub")
+    settings = request.app.state.settings
+    async with database.transaction() as connection:
+        if not principal.sees(body.under) or not await _is_unit(connection, body.under):
+            raise invalid([_unknown_under(body.under)])
+        row = await outbox.keep_subscription(
+            connection,
+            id,
+            key=principal.key,
+            url=body.url,
+            types=sorted(set(body.types)),
+            under=body.under,
+            min_severity=body.min_severity,
+            secret=seal(settings.key_for("subscription secrets"), id, secret),
+            now=await clock.business_now(connection),
+        )
+    return {**_shown_subscription(row), "secret": secret}
+
+
+async def _is_unit(connection: Connection, code: str) -> bool:
+    found: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM platform.unit WHERE code = $1)", code
+    )
+    return found
+
+
+def _unknown_under(code: str) -> Fault:
+    return Fault(
+        "/under",
+        "unknown_unit",
+        Text(f"Không có đơn vị «{code}».", f"There is no unit {code!r}."),
+    )
+
+
+def _whose(principal: Principal) -> str | None:
+    """A key sees its own subscriptions; an admin at the root sees all."""
+    at_root = principal.may("admin") and principal.scope is None
+    return None if at_root else principal.key
+
+
+@router.get("/v1/subscriptions")
+async def list_subscriptions(
+    principal: Subscriber,
+    database: Alerts,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> dict[str, object]:
+    """The key's subscriptions, without their secrets."""
+    after = read_cursor(cursor, str)
+    async with database.connection() as connection:
+        rows = await outbox.subscriptions(
+            connection,
+            _whose(principal),
+            str(after[0]) if after else None,
+            limit + 1,
+        )
+    return page(rows, limit, lambda r: [r["id"]], _shown_subscription)
+
+
+@router.get("/v1/subscriptions/{id}")
+async def get_subscription(
+    id: Id, principal: Subscriber, database: Alerts
+) -> dict[str, object]:
+    """One subscription, without its secret."""
+    async with database.connection() as connection:
+        return _shown_subscription(await _found(connection, principal, id))
+
+
+@router.post("/v1/subscriptions/{id}/ping", status_code=202)
+async def ping(id: Id, principal: Subscriber, database: Alerts) -> dict[str, object]:
+    """Send a `ping` through the same guarded way as every other message."""
+    async with database.transaction() as connection:
+        row = await _found(connection, principal, id)
+        now = await clock.business_now(connection)
+        message = usecases.message_of("ping", None, {"subscription": id}, now)
+        await outbox.address_to(connection, message, row["id"])
+    return {"message": message.id}
+
+
+@router.get("/v1/subscriptions/{id}/deliveries")
+async def list_deliveries(
+    id: Id,
+    principal: Subscriber,
+    database: Alerts,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> dict[str, object]:
+    """What was sent and how each attempt ended, newest first."""
+    before = read_cursor(cursor, int)
+    async with database.reading() as connection:
+        await _found(connection, principal, id)
+        rows = await outbox.deliveries(
+            connection, id, int(str(before[0])) if before else None, limit + 1
+        )
+    return page(rows, limit, lambda r: [r["id"]], _shown_delivery)
+
+
+async def _found(connection: Connection, principal: Principal, id: str) -> Row:
+    row = await outbox.subscription(connection, id, _whose(principal))
+    if row is None:
+        raise usecases.no_such("subscription", "đăng ký nhận tin", id)
+    return row
+
+
+def _shown_subscription(row: Row) -> dict[str, object]:
+    plain = ("id", "url", "types", "under", "min_severity", "state")
+    shown = {name: row[name] for name in plain}
+    return {**shown, "created_at": written(row["created_at"])}
+
+
+def _shown_delivery(row: Row) -> dict[str, object]:
+    plain = ("id", "message", "type", "escalation", "sequence", "state", "attempts")
+    moments = ("created_at", "next_attempt_at", "delivered_at")
+    waiting = row["state"] in ("pending", "retrying", "leased")
+    shown = {name: row[name] for name in plain}
+    shown |= {name: written(row[name]) for name in moments}
+    if not waiting:
+        shown["next_attempt_at"] = None
+    return {**shown, "log": row["log"]}
+
+
+webhooks = APIRouter()
+
+
+@webhooks.post("escalation")
+def escalation_webhook() -> None:
+    """A matter opened, was acknowledged, explained or closed; `data` is the matter.
+
+    A CloudEvent in structured JSON with the headers `webhook-id`,
+    `webhook-timestamp` and `webhook-signature` of Standard Webhooks. At least
+    once: drop an id that you have seen. Answer 2xx within ten seconds.
+    """
+
+
+@webhooks.post("report")
+def report_webhook() -> None:
+    """A report was accepted or corrected; `data` names it and its revision."""

@@ -1,0 +1,82 @@
+"""What alerts takes over HTTP."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from libs.common.http import Body, PlainText
+from libs.common.keys import ROOT
+from libs.common.platform import UnitCode
+
+TYPES = (
+    "report.accepted",
+    "report.corrected",
+    "escalation.opened",
+    "escalation.acknowledged",
+    "escalation.explained",
+    "escalation.closed",
+    "ping",
+)
+_PATTERNS = ("*", "report.*", "escalation.*", *TYPES)
+
+
+def _known_type(text: str) -> str:
+    plain = text.removeprefix("vn.dondoc.")
+    if plain not in _PATTERNS:
+        raise ValueError(f"no such type; write one of {', '.join(_PATTERNS)}")
+    return plain
+
+
+Severity = Literal["low", "medium", "high", "critical"]
+EventType = Annotated[str, AfterValidator(_known_type)]
+Cause = Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
+Link = Annotated[PlainText, Field(pattern=r"^https?://", max_length=2048)]
+
+
+class EvaluationIn(Body):
+    """Judge a period now: by some rules or all, as of a day, for good or to see."""
+
+    period: Annotated[str, Field(max_length=10, examples=["2022M05"])]
+    rules: Annotated[list[str], Field(min_length=1, max_length=1000)] | None = None
+    at: Annotated[datetime.date | None, Field(strict=False)] = None
+    dry_run: bool = False
+
+
+class NoteIn(Body):
+    """A remark for the log."""
+
+    note: Annotated[PlainText, Field(min_length=1, max_length=2000)] | None = None
+
+
+class RemedyIn(Body):
+    """What will be done, by when."""
+
+    text: Annotated[PlainText, Field(min_length=1, max_length=4000)]
+    by: Annotated[datetime.date, Field(strict=False)]
+
+
+class ExplanationIn(Body):
+    """An explanation, a plan or a report: causes, text, remedies."""
+
+    causes: Annotated[
+        list[Cause],
+        Field(min_length=1, max_length=20, examples=[["pandemic", "tet_holiday"]]),
+    ]
+    text: Annotated[PlainText, Field(min_length=1, max_length=20_000)]
+    remedies: Annotated[list[RemedyIn], Field(max_length=50, default_factory=list)]
+    attachments: Annotated[list[Link], Field(max_length=20, default_factory=list)]
+
+
+class SubscriptionIn(Body):
+    """Where to post, and what to hear of."""
+
+    url: Annotated[PlainText, Field(min_length=1, max_length=2048)]
+    types: Annotated[
+        list[EventType],
+        Field(min_length=1, max_length=20, examples=[["escalation.*"]]),
+    ]
+    under: UnitCode = ROOT
+    min_severity: Severity | None = None

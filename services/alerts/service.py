@@ -1,0 +1,108 @@
+"""The only place that wires alerts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from libs.common.database import Connection, Database
+from libs.common.events import REPORTS_CHANGED, SCORES_CHANGED, Event, consume_one
+from libs.common.loops import Loop
+from libs.common.service import Check, Service
+from libs.common.settings import Settings
+from services.alerts import inbox, outbox, rulebook, telemetry
+from services.alerts.domain.rules import Rule
+from services.alerts.engine import Engine
+from services.alerts.routes import router, webhooks
+from services.alerts.sealing import unseal
+from services.alerts.sender import Sender
+from services.alerts.usecases import IsWorking
+from services.alerts.worker import Courier
+from services.alerts.working_days import working_days
+
+RULES = Path(__file__).parent / "rules"
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """The engine and the calendar that a period is judged with."""
+
+    engine: Engine
+    is_working: IsWorking
+
+
+def shipped_rules() -> list[tuple[Rule, str]]:
+    """The rules that come with this version, each with its text."""
+    rules, problems = rulebook.load_directory(RULES)
+    if problems:
+        raise SystemExit("\n".join(str(problem) for problem in problems))
+    texts = {path.stem: path.read_text("utf-8") for path in RULES.glob("*.yaml")}
+    return [(rule, texts[rule.id]) for rule in rules]
+
+
+def build(
+    url: str, settings: Settings, *, backoff: timedelta = timedelta(seconds=1)
+) -> Service:
+    """The service under its own database role: it judges, keeps and delivers."""
+    database = Database(url, "dondoc_alerts")
+    judge = Bench(Engine(settings.rule_engine), working_days())
+    sender = Sender(allow_networks=settings.webhook_networks)
+    key = settings.key_for("subscription secrets")
+    courier = Courier(database, sender, lambda id, sealed: unseal(key, id, sealed))
+
+    async def judge_scores() -> bool:
+        async def handle(
+            connection: Connection, period: str, events: Sequence[Event]
+        ) -> None:
+            await inbox.scores_changed(connection, judge, period, events)
+
+        return await consume_one(database, SCORES_CHANGED, handle, backoff=backoff)
+
+    async def tell_reports() -> bool:
+        return await consume_one(
+            database, REPORTS_CHANGED, inbox.reports_changed, backoff=backoff
+        )
+
+    async def engine_health() -> tuple[str, str]:
+        health = judge.engine.health()
+        return health.state, health.text
+
+    async def measure() -> None:
+        async with database.connection() as connection:
+            telemetry.OLDEST.set(await outbox.next_due(connection) or 0)
+        telemetry.measure_engine(judge.engine.counters)
+
+    @asynccontextmanager
+    async def running() -> AsyncIterator[None]:
+        async with sender:
+            try:
+                yield
+            finally:
+                await courier.drain()
+                await judge.engine.stop()
+
+    return Service(
+        name="alerts",
+        summary="Comparisons become escalations, and reach subscribers.",
+        database=database,
+        routers=[router],
+        webhooks=webhooks,
+        loops=[
+            Loop("alerts inbox", judge_scores, poll=1.0, topic=SCORES_CHANGED),
+            Loop("reports inbox", tell_reports, poll=1.0, topic=REPORTS_CHANGED),
+            Loop(
+                "deliveries",
+                courier.step,
+                poll=0.25,
+                topic=outbox.DELIVERY,
+                wake=courier.wake,
+            ),
+        ],
+        checks=[Check("engine", engine_health)],
+        measure=measure,
+        running=running,
+        state={"judge": judge, "sender": sender},
+    )

@@ -1,0 +1,347 @@
+"""Queries of schema `alerts`: rules, decisions and the matters they open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from libs.common.database import Connection, Row
+from services.alerts.domain.facts import COLUMNS
+
+# Facts ------------------------------------------------------------------------------
+
+_SCORED = {
+    *("unit", "measure", "category", "done", "enforceable", "rate", "illustrative"),
+    *("target_rate", "target_operator", "last_rate", "last_points", "national_rate"),
+    *("shortfall_points", "above_national", "met"),
+    *("rank_position", "rank_of", "rank_from_bottom"),
+}
+_READ = ", ".join(
+    f"{'s' if column in _SCORED else 'u' if column == 'kind' else 'f'}.{column}"
+    for column in COLUMNS.values()
+)
+
+
+async def scorecard_rows(
+    connection: Connection, period: str, end: date, units: Sequence[str] | None
+) -> list[Row]:
+    """The rows of a period that rules may read, with every reported column."""
+    return await connection.fetch(
+        f"SELECT {_READ}, s.last_illustrative FROM scoring.published_scorecard s"
+        " JOIN ingest.current_figure f ON f.period = $1 AND f.unit = s.unit"
+        "  AND f.measure = s.measure AND f.category = s.category"
+        " JOIN platform.unit u ON u.code = s.unit AND u.valid_from <= $2"
+        "  AND (u.valid_to IS NULL OR u.valid_to > $2)"
+        " WHERE s.period = $1 AND ($3::text[] IS NULL OR s.unit = ANY($3))"
+        " ORDER BY s.unit, s.measure, s.category",
+        period,
+        end,
+        units,
+    )
+
+
+async def one_evaluation(connection: Connection, period: str) -> None:
+    """Hold the period's evaluation; the same lock that its events are claimed under."""
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock(7, hashtext('scores.changed' || $1))", period
+    )
+
+
+# Rules ------------------------------------------------------------------------------
+
+
+async def active_rules(connection: Connection) -> list[Row]:
+    """id, version and source of every active rule."""
+    return await connection.fetch(
+        "SELECT id, version, source FROM alerts.rule WHERE state = 'active' ORDER BY id"
+    )
+
+
+async def activate_shipped(
+    connection: Connection, id: str, version: int, source: str, now: datetime
+) -> str | None:
+    """Make a shipped version the active one; returns the text kept for that version.
+
+    A version that is there already keeps its text and its state: versions are
+    immutable, and what an agency retired stays retired.
+    """
+    await connection.execute(
+        "UPDATE alerts.rule SET state = 'retired' WHERE id = $1 AND state = 'active'"
+        " AND version < $2"
+        " AND NOT EXISTS (SELECT FROM alerts.rule WHERE id = $1 AND version = $2)",
+        id,
+        version,
+    )
+    await connection.execute(
+        "INSERT INTO alerts.rule (id, version, state, source, created_at, activated_at)"
+        " VALUES ($1, $2, 'active', $3, $4, $4) ON CONFLICT (id, version) DO NOTHING",
+        id,
+        version,
+        source,
+        now,
+    )
+    kept: str | None = await connection.fetchval(
+        "SELECT source FROM alerts.rule WHERE id = $1 AND version = $2", id, version
+    )
+    return kept
+
+
+async def rules_listed(
+    connection: Connection, after: tuple[object, ...] | None, limit: int
+) -> list[Row]:
+    """Every version of every rule."""
+    return await connection.fetch(
+        "SELECT * FROM alerts.rule WHERE $1::text IS NULL OR (id, version) > ($1, $2)"
+        " ORDER BY id, version LIMIT $3",
+        *(after or (None, None)),
+        limit,
+    )
+
+
+async def rule_version(
+    connection: Connection, id: str, version: int | None
+) -> Row | None:
+    """One version, or the active one, or else the newest."""
+    return await connection.fetchrow(
+        "SELECT * FROM alerts.rule WHERE id = $1 AND ($2::int IS NULL OR version = $2)"
+        " ORDER BY state = 'active' DESC, version DESC LIMIT 1",
+        id,
+        version,
+    )
+
+
+# Decisions --------------------------------------------------------------------------
+
+_DECISION = (
+    "period", "rule", "unit", "measure", "category", "rule_version", "verdict",
+    "missing", "severity", "at", "decided_by", "why", "trace",
+)  # fmt: skip
+
+
+async def replace_decisions(
+    connection: Connection,
+    period: str,
+    rules: Sequence[str],
+    units: Sequence[str] | None,
+    decisions: Sequence[tuple[object, ...]],
+) -> None:
+    """Keep the last verdict per rule and row of a period."""
+    await connection.execute(
+        "DELETE FROM alerts.decision WHERE period = $1 AND rule = ANY($2)"
+        " AND ($3::text[] IS NULL OR unit = ANY($3))",
+        period,
+        list(rules),
+        units,
+    )
+    await connection.copy_records_to_table(
+        "decision", schema_name="alerts", columns=_DECISION, records=decisions
+    )
+
+
+async def decisions(
+    connection: Connection,
+    *,
+    units: Sequence[str],
+    period: str,
+    rule: str | None,
+    verdict: str | None,
+    after: tuple[object, ...] | None,
+    limit: int,
+) -> list[Row]:
+    """The last verdicts of a period among these units."""
+    return await connection.fetch(
+        "SELECT * FROM alerts.decision WHERE period = $1 AND unit = ANY($2)"
+        " AND ($3::text IS NULL OR rule = $3) AND ($4::text IS NULL OR verdict = $4)"
+        " AND ($5::text IS NULL OR (rule, unit, measure, category) > ($5, $6, $7, $8))"
+        " ORDER BY rule, unit, measure, category LIMIT $9",
+        period,
+        list(units),
+        rule,
+        verdict,
+        *(after or (None, None, None, None)),
+        limit,
+    )
+
+
+# Matters ----------------------------------------------------------------------------
+
+MATTER = (
+    "id", "rule", "rule_version", "unit", "period", "measure", "category", "state",
+    "closed_as", "severity", "opened_at", "acknowledged_at", "level", "addressed_to",
+    "owes", "closes", "due_on", "due_inclusive", "ends_at", "facts", "trace", "basis",
+    "title", "decided_by", "why", "illustrative", "sequence",
+)  # fmt: skip
+
+
+async def matters_of(
+    connection: Connection, period: str, rules: Sequence[str]
+) -> dict[tuple[str, str, str, str], Row]:
+    """Every matter of a period under these rules, by (rule, unit, measure, category)."""
+    rows = await connection.fetch(
+        "SELECT * FROM alerts.escalation WHERE period = $1 AND rule = ANY($2)",
+        period,
+        list(rules),
+    )
+    return {(r["rule"], r["unit"], r["measure"], r["category"]): r for r in rows}
+
+
+async def open_matters(
+    connection: Connection, matters: Sequence[Mapping[str, object]]
+) -> None:
+    """Insert new matters; their unique key refuses a second one."""
+    await connection.copy_records_to_table(
+        "escalation",
+        schema_name="alerts",
+        columns=MATTER,
+        records=[tuple(matter[name] for name in MATTER) for matter in matters],
+    )
+
+
+async def save_matters(
+    connection: Connection, matters: Sequence[Mapping[str, object]]
+) -> None:
+    """Write matters back as they now stand."""
+    columns = [name for name in MATTER if name != "id"]
+    places = ", ".join(f"{name} = ${i}" for i, name in enumerate(columns, start=2))
+    await connection.executemany(
+        f"UPDATE alerts.escalation SET {places} WHERE id = $1",
+        [(m["id"], *(m[name] for name in columns)) for m in matters],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a matter's log."""
+
+    escalation: str
+    change: str
+    at: datetime
+    actor: str
+    detail: Mapping[str, object]
+
+
+async def log_entries(connection: Connection, entries: Sequence[Entry]) -> None:
+    """Append to the logs of matters; at most one entry per matter and call."""
+    await connection.executemany(
+        "INSERT INTO alerts.entry (escalation, n, change, at, actor, detail)"
+        " SELECT $1, 1 + count(*), $2, $3, $4, $5 FROM alerts.entry"
+        " WHERE escalation = $1",
+        [(e.escalation, e.change, e.at, e.actor, e.detail) for e in entries],
+    )
+
+
+async def count_in_batches(
+    connection: Connection, batches: Sequence[str], opened: int, closed: int
+) -> None:
+    """Add to what a receipt says its figures opened and closed."""
+    await connection.execute(
+        "UPDATE platform.batch SET opened = opened + $2, closed = closed + $3"
+        " WHERE id = ANY($1)",
+        list(batches),
+        opened,
+        closed,
+    )
+
+
+async def matter_for_update(connection: Connection, id: str) -> Row | None:
+    """One matter, held until the transaction ends."""
+    return await connection.fetchrow(
+        "SELECT * FROM alerts.escalation WHERE id = $1 FOR UPDATE", id
+    )
+
+
+async def matter(connection: Connection, id: str) -> Row | None:
+    """One matter."""
+    return await connection.fetchrow(
+        "SELECT * FROM alerts.escalation WHERE id = $1", id
+    )
+
+
+async def history(connection: Connection, id: str) -> list[Row]:
+    """A matter's log, oldest first."""
+    return await connection.fetch(
+        "SELECT * FROM alerts.entry WHERE escalation = $1 ORDER BY n", id
+    )
+
+
+async def explanations(connection: Connection, id: str) -> list[Row]:
+    """What was handed in, oldest first."""
+    return await connection.fetch(
+        "SELECT * FROM alerts.explanation WHERE escalation = $1 ORDER BY n", id
+    )
+
+
+async def keep_explanation(
+    connection: Connection,
+    id: str,
+    *,
+    causes: Sequence[str],
+    text: str,
+    remedies: Sequence[Mapping[str, object]],
+    attachments: Sequence[str],
+    author: str,
+    now: datetime,
+) -> int:
+    """Append what was handed in; returns its number."""
+    n: int = await connection.fetchval(
+        "INSERT INTO alerts.explanation (escalation, n, causes, text, remedies,"
+        " attachments, author, handed_in_at)"
+        " SELECT $1, 1 + count(*), $2, $3, $4, $5, $6, $7 FROM alerts.explanation"
+        " WHERE escalation = $1 RETURNING n",
+        id,
+        list(causes),
+        text,
+        list(remedies),
+        list(attachments),
+        author,
+        now,
+    )
+    return n
+
+
+async def matters_listed(
+    connection: Connection,
+    *,
+    units: Sequence[str],
+    state: str | None,
+    rule: str | None,
+    severity: str | None,
+    overdue: bool | None,
+    now: datetime,
+    after: tuple[object, ...] | None,
+    limit: int,
+) -> list[Row]:
+    """Matters of these units, oldest first."""
+    return await connection.fetch(
+        "SELECT * FROM alerts.escalation WHERE unit = ANY($1)"
+        " AND ($2::text IS NULL OR state = $2) AND ($3::text IS NULL OR rule = $3)"
+        " AND ($4::text IS NULL OR severity = $4)"
+        " AND ($5::bool IS NULL OR $5 = (state IN ('open', 'returned')"
+        "  AND ends_at IS NOT NULL AND ends_at <= $6))"
+        " AND ($7::timestamptz IS NULL OR (opened_at, id) > ($7, $8))"
+        " ORDER BY opened_at, id LIMIT $9",
+        list(units),
+        state,
+        rule,
+        severity,
+        overdue,
+        now,
+        *(after or (None, None)),
+        limit,
+    )
+
+
+# Reports that subscribers hear of ----------------------------------------------------
+
+
+async def reports_of_batch(
+    connection: Connection, batch: str, period: str
+) -> list[Row]:
+    """The revisions that a batch brought for a period."""
+    return await connection.fetch(
+        "SELECT * FROM ingest.published_report WHERE batch = $1 AND period = $2"
+        " ORDER BY unit",
+        batch,
+        period,
+    )

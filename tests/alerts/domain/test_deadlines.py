@@ -1,0 +1,98 @@
+"""Deadlines of the letters, to the moment."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+import pytest
+
+from services.alerts.domain.deadlines import due_of
+from services.alerts.domain.rules import OnDay, Within
+from services.alerts.working_days import working_days
+
+FEBRUARY = date(2022, 2, 28)
+
+
+@pytest.mark.parametrize(
+    ("rule", "period_end", "opened_on", "on", "ends_at"),
+    [
+        pytest.param(
+            OnDay(15, inclusive=True), FEBRUARY, date(2022, 3, 8), "2022-03-15",
+            "2022-03-16T00:00:00+07:00", id="by the 15th: the whole of it",
+        ),
+        pytest.param(
+            OnDay(15, inclusive=False), FEBRUARY, date(2022, 3, 8), "2022-03-15",
+            "2022-03-15T00:00:00+07:00", id="before the 15th: none of it",
+        ),
+        pytest.param(
+            OnDay(15, inclusive=True), date(2025, 9, 12), date(2025, 9, 15), "2025-10-15",
+            "2025-10-16T00:00:00+07:00", id="an ad hoc day: the month after its own",
+        ),
+        pytest.param(
+            OnDay(5, inclusive=True), date(2021, 12, 31), date(2022, 1, 2), "2022-01-05",
+            "2022-01-06T00:00:00+07:00", id="December is followed by January",
+        ),
+        pytest.param(
+            OnDay(31, inclusive=True), date(2022, 1, 31), date(2022, 2, 1), "2022-02-28",
+            "2022-03-01T00:00:00+07:00", id="a shorter month ends it",
+        ),
+        pytest.param(
+            Within(2), date(2025, 9, 12), date(2025, 9, 15), "2025-09-17",
+            "2025-09-18T00:00:00+07:00", id="the telegram: two days after Monday",
+        ),
+        pytest.param(
+            Within(2), date(2025, 9, 12), date(2025, 9, 18), "2025-09-22",
+            "2025-09-23T00:00:00+07:00", id="over a weekend",
+        ),
+        pytest.param(
+            Within(1), date(2022, 1, 31), date(2022, 1, 28), "2022-02-07",
+            "2022-02-08T00:00:00+07:00", id="over Tết",
+        ),
+        pytest.param(
+            Within(1), date(2025, 4, 30), date(2025, 4, 29), "2025-05-05",
+            "2025-05-06T00:00:00+07:00", id="over 30 April, 1 May and a day swapped",
+        ),
+        pytest.param(
+            Within(1, from_period_end=True), FEBRUARY, date(2022, 3, 8), "2022-03-01",
+            "2022-03-02T00:00:00+07:00", id="counted from the period's end",
+        ),
+        pytest.param(
+            Within(0), FEBRUARY, date(2022, 3, 12), "2022-03-12",
+            "2022-03-13T00:00:00+07:00", id="at once: the day of the opening",
+        ),
+    ],
+)  # fmt: skip
+def test_is_due(
+    rule: OnDay | Within, period_end: date, opened_on: date, on: str, ends_at: str
+) -> None:
+    due = due_of(
+        rule, period_end=period_end, opened_on=opened_on, is_working=working_days()
+    )
+
+    assert due is not None
+    assert due.on == date.fromisoformat(on)
+    assert due.ends_at == datetime.fromisoformat(ends_at)
+    assert due.ends_at.utcoffset() == timedelta(hours=7)
+
+
+def test_nothing_owed_is_never_due() -> None:
+    assert (
+        due_of(None, period_end=FEBRUARY, opened_on=FEBRUARY, is_working=working_days())
+        is None
+    )
+
+
+def test_is_written_as_the_api_gives_it() -> None:
+    due = due_of(
+        OnDay(15, inclusive=True),
+        period_end=FEBRUARY,
+        opened_on=FEBRUARY,
+        is_working=working_days(),
+    )
+
+    assert due is not None
+    assert due.as_json() == {
+        "on": "2022-03-15",
+        "inclusive": True,
+        "ends_at": "2022-03-16T00:00:00+07:00",
+    }

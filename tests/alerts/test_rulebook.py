@@ -1,0 +1,249 @@
+"""Rule files load strictly: every mistake is named, with what to write instead."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from services.alerts import rulebook
+from services.alerts.domain.rules import (
+    Closes,
+    OnDay,
+    Owes,
+    Rule,
+    Severity,
+    Step,
+    Unknown,
+)
+from services.alerts.rulebook import RuleErrors, dump, load_directory, load_text
+
+SHIPPED = Path(rulebook.__file__).parent / "rules"
+BAD = Path(__file__).parents[1] / "bad_rules"
+
+
+def shipped(rule_id: str) -> Rule:
+    return load_text((SHIPPED / f"{rule_id}.yaml").read_text("utf-8"))
+
+
+def test_every_shipped_rule_loads_with_its_examples() -> None:
+    rules, problems = load_directory(SHIPPED)
+
+    assert problems == []
+    assert {rule.id for rule in rules} >= {
+        "below-last-year",
+        "over-one-year-in-figures",
+        "short-of-target-at-year-end",
+    }
+    assert all(rule.examples for rule in rules)
+
+
+def test_the_rule_of_letter_679() -> None:
+    rule = shipped("below-last-year")
+
+    assert rule.version == 1
+    assert rule.title.vi == "Kết quả thấp hơn cùng kỳ năm trước"
+    assert rule.basis[0].document == "679/TCTHADS-TKDLCN"
+    assert rule.basis[0].date == date(2022, 3, 8)
+    assert rule.effective.start == date(2020, 1, 5)
+    assert rule.unknown is Unknown.HOLD
+    assert [row.severity for row in rule.severity] == [Severity.HIGH, Severity.MEDIUM]
+    assert rule.owes is Owes.EXPLANATION
+    assert rule.due == OnDay(15, inclusive=True)
+    assert rule.escalate == (Step(None, 1), Step(3, 2))
+    assert rule.closes is Closes.ACCEPTED
+
+
+def test_before_is_one_word_and_one_day_s_difference() -> None:
+    text = (SHIPPED / "below-last-year.yaml").read_text("utf-8")
+
+    rule = load_text(text.replace("{by: {day", "{before: {day"))
+
+    assert rule.due == OnDay(15, inclusive=False)
+
+
+@pytest.mark.parametrize("file", sorted(SHIPPED.glob("*.yaml")), ids=lambda f: f.stem)
+def test_what_the_api_gives_loads_again_as_the_same_rule(file: Path) -> None:
+    rule = load_text(file.read_text("utf-8"))
+
+    again = load_text(json.dumps(dump(rule), ensure_ascii=False))
+
+    assert again == rule
+
+
+MISTAKES = [
+    ("anchor", 4, 20, "", None),
+    ("capital-id", 1, 5, "id", "below-last-year"),
+    ("chained-comparison", 8, 16, "when", "and"),
+    ("division", 8, 12, "when", None),
+    ("due-every-month", 14, 7, "due.every", None),
+    ("duplicate-key", 10, 1, "unknown", None),
+    ("effective-never", 5, 35, "effective.to", None),
+    ("english-title-missing", 3, 8, "title.en", "en: …"),
+    ("example-does-not-fire", 19, 5, "examples[0]", None),
+    ("example-is-held", 19, 5, "examples[0]", None),
+    ("example-not-a-period", 19, 97, "examples[0].given.period", "2022M05"),
+    ("example-not-a-value", 19, 55, "examples[0].given.rate", '"73.45"'),
+    ("example-unknown-name", 19, 34, "examples[0].given.categry", "category"),
+    ("example-without-period", 19, 5, "examples[0].given", "period: 2022M05"),
+    ("example-wrong-due", 19, 5, "examples[0]", None),
+    ("example-wrong-severity", 19, 5, "examples[0]", None),
+    ("group-by", 9, 1, "group_by", None),
+    ("inhibits", 9, 1, "inhibits", None),
+    ("missing-key", 1, 1, "closes", "closes: …"),
+    ("name-of-a-later-version", 8, 14, "when", None),
+    ("no-last-severity", 11, 3, "severity", "{is: medium}"),
+    ("not-a-condition", 8, 7, "when", "rate is known"),
+    ("not-a-day", 4, 46, "basis[0].date", "2022-03-08"),
+    ("not-yaml", 6, 8, "", None),
+    ("nothing-due", 1, 1, "due", "due: …"),
+    ("nothing-owed-but-due", 14, 6, "due", None),
+    ("percent-against-points", 11, 27, "severity[0].if", "-10 pp"),
+    ("points-against-percent", 8, 12, "when", "5 %"),
+    ("regular-expression", 7, 45, "where", None),
+    ("single-equals", 7, 45, "where", "=="),
+    ("steps-to-nobody", 16, 22, "escalate[0].to", "parent"),
+    ("tag", 2, 10, "", None),
+    ("text-order", 7, 45, "where", "=="),
+    ("three-decimals", 8, 14, "when", None),
+    ("two-due-dates", 14, 6, "due", "{by: {day: 15, month: after_period}}"),
+    ("unclosed-bracket", 8, 29, "when", ")"),
+    ("unknown-key", 9, 1, "unknwon", "unknown"),
+    ("unknown-name", 8, 7, "when", "rate"),
+    ("unknown-nested-key", 11, 38, "severity[0].iss", "is"),
+    ("unknown-parameter", 8, 33, "when", "bottom_k"),
+    ("unknown-severity", 11, 42, "severity[0].is", "high"),
+    ("unknown-unit", 11, 34, "severity[0].if", "pp"),
+    ("unreachable-severity", 13, 5, "severity[2]", None),
+    ("version-zero", 2, 10, "version", None),
+    ("visibility", 9, 1, "visibility", None),
+    ("watches-cases", 6, 10, "watches", None),
+    ("watches-missing-reports", 6, 10, "watches", None),
+]
+
+
+@pytest.mark.parametrize(("name", "line", "column", "key", "hint"), MISTAKES)
+def test_names_the_mistake(
+    name: str, line: int, column: int, key: str, hint: str | None
+) -> None:
+    with pytest.raises(RuleErrors) as caught:
+        load_text((BAD / f"{name}.yaml").read_text("utf-8"), source=f"{name}.yaml")
+
+    problem = caught.value.problems[0]
+    assert (problem.line, problem.column) == (line, column)
+    assert (problem.key, problem.hint) == (key, hint)
+    assert problem.file == f"{name}.yaml"
+    assert problem.message.vi
+    assert str(problem).startswith(f"{name}.yaml:{line}:{column}: ")
+
+
+def test_every_bad_file_has_its_row() -> None:
+    assert {file.stem for file in BAD.glob("*.yaml")} == {row[0] for row in MISTAKES}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "group-by",
+        "inhibits",
+        "visibility",
+        "watches-cases",
+        "watches-missing-reports",
+        "due-every-month",
+        "name-of-a-later-version",
+    ],
+)
+def test_what_comes_later_says_so(name: str) -> None:
+    with pytest.raises(RuleErrors, match="not supported by this version"):
+        load_text((BAD / f"{name}.yaml").read_text("utf-8"))
+
+
+def test_one_fault_does_not_hide_the_next() -> None:
+    text = (SHIPPED / "below-last-year.yaml").read_text("utf-8")
+    text = text.replace("rate < last", "rat < last").replace(
+        "owes: explanation", "owes: much"
+    )
+
+    with pytest.raises(RuleErrors) as caught:
+        load_text(text)
+
+    assert [problem.key for problem in caught.value.problems] == ["when", "owes"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("[]", id="a list"),
+        pytest.param("just words", id="a text"),
+        pytest.param("a: [" * 40, id="cut off"),
+        pytest.param("[" * 5000, id="a well"),
+        pytest.param("a: &a [1]\nb: [*a, *a]", id="an alias"),
+        pytest.param("a: 1\n---\nb: 2", id="two documents"),
+        pytest.param("a: \x00", id="a control character"),
+        pytest.param("? {a: 1}\n: 2", id="a mapping as a key"),
+        pytest.param("x: " + "y" * 70_000, id="a large file"),
+        pytest.param("!!python/object:os.system {}", id="an object"),
+    ],
+)
+def test_never_more_than_an_error(text: str) -> None:
+    with pytest.raises(RuleErrors):
+        load_text(text)
+
+
+def test_numbers_keep_their_text() -> None:
+    text = (SHIPPED / "below-last-year.yaml").read_text("utf-8")
+
+    rule = load_text(text.replace('rate: "41.54"', "rate: 41.54"))
+
+    assert rule.examples[0].facts["rate"] == 4154
+
+
+def test_what_follows_from_an_example_is_worked_out() -> None:
+    rule = shipped("short-of-target-at-year-end")
+
+    facts = rule.examples[0].facts
+
+    assert facts["shortfall.points"] == 1060
+    assert facts["days_left"] == 15
+    assert facts["met"] is False
+
+
+def test_parameters_are_dated() -> None:
+    text = (SHIPPED / "below-last-year.yaml").read_text("utf-8")
+    text = text.replace("rate < last_year.rate", 'last_year.points < param("fall")')
+    text += "params: {fall: [{from: 2020-01-05, value: -3 pp}, {from: 2022-02-28, value: -4}]}\n"
+
+    with pytest.raises(RuleErrors, match="different units"):
+        load_text(text)
+    rule = load_text(
+        text.replace("value: -4}", "value: -3.46 pp}").replace(
+            "fires: true, severity: medium, due: 2022-03-15", "fires: false"
+        )
+    )
+
+    assert dump(rule)["params"] == {
+        "fall": [
+            {"from": "2020-01-05", "value": "-3 pp"},
+            {"from": "2022-02-28", "value": "-3.46 pp"},
+        ]
+    }
+
+
+def test_a_folder_gives_what_loads_and_what_does_not(tmp_path: Path) -> None:
+    good = (SHIPPED / "below-last-year.yaml").read_text("utf-8")
+    (tmp_path / "below-last-year.yaml").write_text(good, "utf-8")
+    (tmp_path / "renamed.yaml").write_text(good, "utf-8")
+    (tmp_path / "latin.yaml").write_bytes(b"title: \xff")
+    (tmp_path / "notes.txt").write_text("not a rule")
+
+    rules, problems = load_directory(tmp_path)
+
+    assert [rule.id for rule in rules] == ["below-last-year"]
+    assert [Path(problem.file).name for problem in problems] == [
+        "latin.yaml",
+        "renamed.yaml",
+    ]
+    assert problems[1].hint == "below-last-year.yaml"
