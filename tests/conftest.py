@@ -24,13 +24,12 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_environment() -> Iterator[None]:
+def _own_environment() -> None:
     """No setting of the developer's shell, and no `.env`, reaches a test."""
     for name in [n for n in os.environ if n.startswith("DONDOC_")]:
         del os.environ[name]
     os.environ.pop("DATABASE_URL", None)
     os.environ["DONDOC_SECRET"] = SECRET
-    yield
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +56,7 @@ async def _make_template(cluster: str) -> None:
         await connection.execute("CREATE DATABASE template_dondoc")
     finally:
         await connection.close()
-    await prepare(at(cluster, "template_dondoc"), settings_for("unused"))
+    await prepare(at(cluster, "template_dondoc"), settings_for("unused", now=None))
 
 
 def at(url: str, database: str) -> str:

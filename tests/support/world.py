@@ -102,9 +102,9 @@ class World:
     async def load(self, *names: str) -> None:
         """Send bodies of the demonstration's data, each to where it belongs."""
         for name in names:
-            kind = name.split("_")[0]
+            kind = Path(name).stem.split("_")[0]
             if kind in ("units", "targets"):
-                answer = await self.admin.put(f"/v1/{kind}", json=sample(name[:]))
+                answer = await self.admin.put(f"/v1/{kind}", json=sample(name))
             else:
                 answer = await self.admin.post(
                     "/v1/reports", params={"wait": 30}, json=sample(name)

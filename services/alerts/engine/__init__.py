@@ -34,6 +34,8 @@ log = structlog.get_logger()
 BATCH: Final = 500
 RESTARTS_A_MINUTE: Final = 30
 _MINUTE: Final = 60.0
+_STARTING: Final = 5.0
+_PATTERNS: Final = 10_000
 _SHORTEST: Final = 0.2
 
 Mode = Literal["durable", "native"]
@@ -338,6 +340,8 @@ class Engine:
             return known.copy()
         decisions = list(self._compared(row))
         if not row.answer and max(row.statuses, default=Status.OUT) <= Status.FALSE:
+            if len(self._silences) >= _PATTERNS:
+                self._silences.clear()
             self._silences[pattern] = decisions
         return decisions.copy()
 
@@ -388,9 +392,6 @@ class Engine:
             durable=row.answer,
             fact=row.line,
         )
-
-
-_STARTING: Final = 5.0
 
 
 class _Answers:

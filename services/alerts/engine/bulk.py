@@ -79,10 +79,10 @@ class Sealing:
         for name, wanted in self.types.items():
             value = facts.get(name)
             if type(value) is not wanted:
-                value = wrong(name, value)
-            if isinstance(value, str):
-                value = composed(value)
-            if value is not None:
+                wrong(name, value)
+            elif isinstance(value, str):
+                sealed[name] = composed(value)
+            elif value is not None:
                 sealed[name] = value
         return sealed
 
