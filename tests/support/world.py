@@ -106,10 +106,22 @@ class World:
             if kind in ("units", "targets"):
                 answer = await self.admin.put(f"/v1/{kind}", json=sample(name))
             else:
-                answer = await self.admin.post(
-                    "/v1/reports", params={"wait": 30}, json=sample(name)
-                )
+                answer = await self.admin.post("/v1/reports", json=sample(name))
+                await self.evaluated(answer.json()["batch"])
             assert answer.status_code in (200, 202), answer.text
+
+    async def evaluated(self, batch: str) -> dict[str, Any]:
+        """The batch once everything that descends from it is done."""
+
+        async def ended() -> dict[str, Any] | None:
+            shown: dict[str, Any] = (
+                await self.admin.get(f"/v1/batches/{batch}")
+            ).json()
+            assert shown["state"] != "failed", shown
+            return shown if shown["state"] == "evaluated" else None
+
+        found: Any = await until(ended)
+        return dict(found)
 
     async def tree(self) -> None:
         """The provinces of 2022, Thái Nguyên of 2025, and the targets."""

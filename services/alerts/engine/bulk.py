@@ -229,7 +229,7 @@ class _Writer:
         return self._line(source, f"{function}({{{facts}}})")
 
     def _line(self, source: object, expression: str) -> str:
-        variable = f"v{len(self._variables)}"
+        variable = f"v{len(self._lines)}"
         self._variables[source] = variable
         self._lines.append(f"{variable} = {expression}")
         return variable

@@ -10,9 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-WORKER: Final = (sys.executable, "-m", "services.alerts.engine.worker")
+# By its path and with -P it imports nothing of ours, so that a new one stands ready
+# in a tenth of the time that our own modules would take it.
+WORKER: Final = (sys.executable, "-P", str(Path(__file__).with_name("worker.py")))
 
-_ROOT: Final = Path(__file__).parents[3]
 _LONGEST_LINE: Final = 64 * 1024**2
 _LEAVING: Final = 2.0
 
@@ -48,7 +49,6 @@ class Worker:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=_LONGEST_LINE,
-                cwd=_ROOT,
             )
         )
         worker._write({"shards": list(shards)})

@@ -1,6 +1,6 @@
-"""The process that durable-rules runs in: facts come in by lines, names go out.
+"""The process that durable-rules runs in: facts come in by lines, rules go out.
 
-    python -m services.alerts.engine.worker
+It is started by its path and imports nothing else of ours.
 
 The first line is `{"shards": [...]}`, answered by `{"ready": true}` or by
 `{"missing": why}`. After that each batch is a line `{"batch": n, "facts": k}`, then
