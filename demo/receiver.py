@@ -9,6 +9,8 @@ import argparse
 import base64
 import hmac
 import json
+import os
+import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -182,13 +184,23 @@ def serve(port: int, secret: str) -> None:
             server.serve_forever(poll_interval=60)
 
 
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)  # nothing is kept, and a parent that was killed asks for no answer
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m demo.receiver", description=__doc__
     )
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--secret-file", type=Path, help="the secret, if known by now")
+    parser.add_argument(
+        "--until-eof", action="store_true", help="end with whoever holds our input"
+    )
     given = parser.parse_args()
+    if given.until_eof:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
     serve(
         given.port, given.secret_file.read_text().strip() if given.secret_file else ""
     )

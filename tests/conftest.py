@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from libs.common import postgres
-from services.__main__ import prepare
+from services.process import prepare
 from tests.support.world import SECRET, World, settings_for
 
 _numbers = itertools.count(1)

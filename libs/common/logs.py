@@ -8,8 +8,11 @@ import sys
 import structlog
 
 
-def configure() -> None:
-    """Send our log lines, and those of libraries, to standard error as JSON."""
+def configure(*, quiet: bool = False) -> None:
+    """Send our log lines, and those of libraries, to standard error as JSON.
+
+    `quiet` leaves out what is merely information.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -20,7 +23,9 @@ def configure() -> None:
     structlog.configure(
         processors=[*shared, as_json],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.WARNING if quiet else logging.INFO
+        ),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)

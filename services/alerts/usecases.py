@@ -269,7 +269,7 @@ def _opened(
 
 def _by_rule(one: Judged, finding: Finding) -> Matter:
     """What the rule, its version and the figures say of a matter now."""
-    row, decision = one.row, one.decision
+    decision = one.decision
     verdict, rule = decision.verdict, decision.rule
     return {
         "rule": rule.id,

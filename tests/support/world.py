@@ -19,7 +19,7 @@ from libs.common import keys
 from libs.common.database import Database, speak_json
 from libs.common.service import create_app
 from libs.common.settings import Settings
-from services.__main__ import Which, build
+from services.process import Which, build
 
 SECRET = "dGVzdHMgb2YgZG9uZG9jIHVzZSB0aGlzIHNlY3JldCE="
 START = "2022-03-08T08:00:00+07:00"

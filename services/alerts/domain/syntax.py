@@ -15,7 +15,7 @@ from services.alerts.domain.vocabulary import UNITS, Bilingual
 MAX_CHARACTERS: Final = 4000
 MAX_DEPTH: Final = 32
 MAX_NODES: Final = 256
-MAX_DIGITS: Final = 32
+MAX_DIGITS: Final = 20
 
 AGE_UNITS: Final = {
     "year": "year",

@@ -161,7 +161,7 @@ class Engine:
             rows = await self._judged(facts)
             await self._settle([row for row in rows if row.line and _unanswered(row)])
             await self._running_worker()
-        return await asyncio.to_thread(self._decisions, rows)
+            return await asyncio.to_thread(self._decisions, rows)
 
     def explain(self, rule_id: str, facts: Facts) -> Verdict | None:
         """What native says of one fact under one rule, with the whole trace."""

@@ -16,6 +16,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import BinaryIO, Final
 
 ADDRESS_SPACE: Final = 2 * 1024**3
@@ -93,7 +94,10 @@ def _rule_index(action: str) -> int:
 
 def _limit() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
+    with suppress(ValueError):  # where the system does not know this limit
+        resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
+    # Ctrl-C is for whoever owns this process; it then closes our input.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _own_output() -> BinaryIO:

@@ -1,0 +1,206 @@
+"""The letters, played through the public API and told as they come out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from demo import golden
+from demo.api import Api
+
+DATA = Path(__file__).parent / "data"
+Say = Callable[[str], None]
+UNIT_OF = {"cases": "về việc · cases", "money": "về tiền · money"}
+
+
+async def tell(api: Api, receiver: str, say: Say) -> list[str]:
+    """Play the story; returns every golden figure that did not come out."""
+    subscription = await _subscribe(api, receiver, say)
+    await _letter_679(api, say)
+    await _bac_giang(api, say)
+    await _thai_nguyen(api, say)
+    await _duties(api, say)
+    await _what_arrived(api, receiver, subscription, say)
+    return await golden.differences(api)
+
+
+def body(name: str) -> Any:
+    """A body from the demonstration's data."""
+    return json.loads((DATA / name).read_text("utf-8"))
+
+
+async def _subscribe(api: Api, receiver: str, say: Say) -> str:
+    made = await api.post(
+        "/v1/subscriptions",
+        {"url": f"{receiver}/hook", "types": ["report.*", "escalation.*", "ping"]},
+    )
+    async with httpx.AsyncClient(trust_env=False) as client:
+        await client.put(f"{receiver}/secret", content=made["secret"])
+    await api.post(f"/v1/subscriptions/{made['id']}/ping")
+    say(f"A subscriber at {receiver} hears report.*, escalation.* and ping.\n")
+    return str(made["id"])
+
+
+async def _send(api: Api, name: str, say: Say) -> None:
+    sent = body(name)
+    receipt = await api.post("/v1/reports", sent, wait=30)
+    batch = await api.get(f"/v1/batches/{receipt['batch']}")
+    opened, closed = batch["escalations"]["opened"], batch["escalations"]["closed"]
+    say(
+        f"  {name}: {receipt['accepted']} reports accepted, batch {batch['state']},"
+        f" {opened} escalations opened, {closed} closed"
+    )
+
+
+async def _letter_679(api: Api, say: Say) -> None:
+    say("8 March 2022 — letter 679/TCTHADS-TKDLCN, five months of 2022")
+    await api.put("/v1/units", body("units_2022.json"))
+    await _targets(api, 2022)
+    await _send(api, "reports_679.json", say)
+    for measure in UNIT_OF:
+        await _appendix(api, measure, say)
+    held = await api.get("/v1/decisions", period="2022M05", verdict="held", limit=1000)
+    say(
+        f"\n  Below last year? Held for {len(held['items'])} rows: the letter does not"
+        " print last year's rates, and what is unknown opens nothing."
+    )
+    say("  With the made-up baseline of 2021 (illustrative, true of nobody):")
+    await _send(api, "reports_last_year_illustrative.json", say)
+
+
+async def _appendix(api: Api, measure: str, say: Say) -> None:
+    ranking = await api.get("/v1/rankings/2022M05", measure=measure)
+    rows, national = ranking["items"], ranking["national"]
+    say(f"\n  Appendix {UNIT_OF[measure]}: done / enforceable")
+    say(_line(national["stt"], "Kết quả chung toàn quốc", national["rate"], ""))
+    for row in rows[:3]:
+        say(_line(row["stt"], row["name"], row["rate"], row["above_national"]))
+    say("      …")
+    for row in rows[-5:]:
+        say(_line(row["stt"], row["name"], row["rate"], row["above_national"]))
+    above = sum(not row["above_national"].startswith("-") for row in rows)
+    say(f"      {above} of {len(rows)} provinces above the national rate")
+
+
+def _line(stt: int, name: str, rate: str, above: str) -> str:
+    return f"  {stt:>4}  {name:<28} {_vi(rate):>7}%  {_vi(above):>7}"
+
+
+def _vi(number: str) -> str:
+    return number.replace(".", ",")
+
+
+async def _targets(api: Api, year: int) -> None:
+    wanted = [t for t in body("targets.json")["targets"] if t["year"] == year]
+    await api.put("/v1/targets", {"targets": wanted})
+
+
+async def _bac_giang(api: Api, say: Say) -> None:
+    await api.put("/v1/clock", {"now": "2022-04-22T08:00:00+07:00"})
+    say("\n22 April 2022 — Bắc Giang's conference, six months of 2022")
+    await _send(api, "reports_bac_giang.json", say)
+    await _send(api, "report_over_one_year_illustrative.json", say)
+    shown = await api.get("/v1/scorecards/BG/2022M06")
+    for card in shown["items"]:
+        last = card["last_year"]
+        say(
+            f"  {UNIT_OF[card['measure']]}: {card['done']:,} / {card['enforceable']:,}"
+            f" = {_vi(card['rate'])}%, last year {_vi(last['rate'])}%,"
+            f" {_vi(last['points'])} points"
+        )
+
+
+async def _thai_nguyen(api: Api, say: Say) -> None:
+    await api.put("/v1/clock", {"now": "2025-09-15T08:00:00+07:00"})
+    say("\n15 September 2025 — Thái Nguyên's telegram, figures to 12 September")
+    await api.put("/v1/units", body("units_2025.json"))
+    await _targets(api, 2025)
+    await _send(api, "reports_thai_nguyen.json", say)
+    cards = await api.all("/v1/scorecards", period="2025-09-12", under="TN")
+    for measure in UNIT_OF:
+        say(f"\n  {UNIT_OF[measure]}: rate, target, shortfall in points, needed")
+        for card in cards:
+            if card["measure"] == measure:
+                say(_shortfall_line(card))
+
+
+def _shortfall_line(card: Any) -> str:
+    lacking = card["shortfall"]
+    needed = "unknown" if lacking["needed"] is None else str(lacking["needed"])
+    made_up = "  (minh họa · illustrative)" if card["illustrative"] else ""
+    return (
+        f"    {card['name']:<26} {_vi(card['rate']):>6}"
+        f" {_vi(card['target']['rate']):>6} {_vi(lacking['points']):>6}"
+        f" {needed:>8}{made_up}"
+    )
+
+
+async def _duties(api: Api, say: Say) -> None:
+    matters = await api.all("/v1/escalations")
+    say(f"\nWhat is owed: {len(matters)} escalations")
+    for rule in sorted({m["rule"]["id"] for m in matters}):
+        of_rule = [m for m in matters if m["rule"]["id"] == rule]
+        say(f"  {of_rule[0]['title']['vi']} ({rule}): {len(of_rule)}")
+        for matter in of_rule[:4]:
+            say(_duty_line(matter))
+        if len(of_rule) > 4:
+            say(f"    … and {len(of_rule) - 4} more")
+    await _one_answers(api, matters, say)
+
+
+def _duty_line(matter: Any) -> str:
+    due = matter["due"]
+    by = f"by {due['on']}" if due else "no deadline"
+    late = ", overdue" if matter["overdue"] else ""
+    made_up = ", illustrative" if matter["illustrative"] else ""
+    return (
+        f"    {matter['unit']:<8} {matter['measure']:<6} {matter['severity']:<9}"
+        f" owes {matter['owes']} {by} ({matter['decided_by']} decided{late}{made_up})"
+    )
+
+
+async def _one_answers(api: Api, matters: Sequence[Any], say: Say) -> None:
+    plan = next(m for m in matters if m["owes"] == "plan")
+    await api.post(f"/v1/escalations/{plan['id']}/acknowledge", {})
+    answered = await api.post(
+        f"/v1/escalations/{plan['id']}/explanations",
+        {
+            "causes": ["large_cases"],
+            "text": "Minh họa: tập trung các vụ việc có giá trị lớn đến 30/9.",
+            "remedies": [{"text": "Giao chỉ tiêu từng tuần", "by": "2025-09-30"}],
+        },
+    )
+    say(
+        f"  {plan['unit']} acknowledges and hands in its plan (illustrative):"
+        f" the matter is {answered['state']}"
+    )
+
+
+async def _what_arrived(api: Api, receiver: str, subscription: str, say: Say) -> None:
+    """Wait until every delivery is done, and ask the subscriber what it verified."""
+    path = f"/v1/subscriptions/{subscription}/deliveries"
+    async with asyncio.timeout(30), httpx.AsyncClient(trust_env=False) as client:
+        while True:
+            sent = await api.all(path)
+            if all(d["state"] == "delivered" for d in sent):
+                break
+            await asyncio.sleep(0.05)
+        received = (await client.get(f"{receiver}/received")).json()
+        count = (await client.get(f"{receiver}/count")).json()
+    missing = {d["message"] for d in sent} - {one["id"] for one in received}
+    if missing:
+        raise RuntimeError(f"delivered but not received: {sorted(missing)}")
+    say(f"\nThe subscriber verified {count['received']} signed events:")
+    for type, number in _counted(one["type"] for one in received):
+        say(f"    {number:>4}  {type}")
+    say(f"    {count['duplicates']} duplicates, {count['refused']} refused")
+
+
+def _counted(names: Iterable[str]) -> list[tuple[str, int]]:
+    every = list(names)
+    return [(name, every.count(name)) for name in sorted(set(every))]

@@ -1,0 +1,334 @@
+"""YAML as rules need it: strict, every value as it is written, every fault in place."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Final, TypeVar
+
+import yaml
+from yaml import MappingNode, Node, ScalarNode, SequenceNode
+
+from services.alerts.domain.syntax import nearest
+from services.alerts.domain.vocabulary import Bilingual, Kind, NotAValue, day
+
+MAX_BYTES: Final = 64 * 1024
+MAX_DEPTH: Final = 16
+MAX_TEXT: Final = 2000
+
+_WHOLE: Final = re.compile(r"[0-9]{1,9}")
+
+Json = str | int | bool | None | list["Json"] | dict[str, "Json"]
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a rule file: where it stands and what to write instead."""
+
+    file: str
+    line: int
+    column: int
+    key: str
+    message: Bilingual
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        hint = f" Write: {self.hint}" if self.hint else ""
+        place = f"{self.file}:{self.line}:{self.column}"
+        return f"{place}: {self.key}: {self.message.en}{hint}"
+
+    def as_json(self) -> dict[str, Json]:
+        return {
+            "file": self.file,
+            "line": self.line,
+            "column": self.column,
+            "key": self.key,
+            "message": {"vi": self.message.vi, "en": self.message.en},
+            "hint": self.hint,
+        }
+
+
+class Refused(Exception):
+    """The value at this node cannot be used."""
+
+    def __init__(
+        self,
+        node: Node | None,
+        key: str,
+        vi: str,
+        en: str,
+        hint: str | None = None,
+        *,
+        place: tuple[int, int] | None = None,
+    ) -> None:
+        super().__init__(en)
+        self.key = key
+        self.message = Bilingual(vi, en)
+        self.hint = hint
+        self.place = place or _place(node)
+
+    def problem(self, file: str) -> Problem:
+        return Problem(file, *self.place, self.key, self.message, self.hint)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without what makes it surprising: anchors, aliases, tags, deep nesting.
+
+    Only nodes are composed and every scalar stays as it is written, so 84.05 never
+    turns into a float and 2022-03-08 never into anything.
+    """
+
+    depth = 0
+
+    def compose_node(self, parent: Node | None, index: int) -> Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise _at_event(
+                event,
+                "Không dùng neo (&) và bí danh (*) của YAML.",
+                "Anchors (&) and aliases (*) are not used in rules.",
+            )
+        if getattr(event, "tag", None):
+            raise _at_event(
+                event, "Không dùng thẻ (!) của YAML.", "Tags (!) are not used in rules."
+            )
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise _at_event(
+                event,
+                f"Lồng quá {MAX_DEPTH} tầng.",
+                f"Nested more than {MAX_DEPTH} deep.",
+            )
+        node: Node | None = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+def composed(text: str) -> Node:
+    if len(text.encode("utf-8", "replace")) > MAX_BYTES:
+        raise Refused(
+            None,
+            "",
+            f"Tệp lớn hơn {MAX_BYTES} byte.",
+            f"The file is larger than {MAX_BYTES} bytes.",
+        )
+    try:
+        node = yaml.compose(text, _Loader)
+    except yaml.YAMLError as fault:
+        raise _unreadable(fault) from None
+    if node is None:
+        raise Refused(None, "", "Tệp trống.", "The file is empty.")
+    return node
+
+
+def _unreadable(fault: yaml.YAMLError) -> Refused:
+    mark = getattr(fault, "problem_mark", None)
+    place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    why = getattr(fault, "problem", None) or "unreadable"
+    return Refused(
+        None, "", f"YAML sai: {why}.", f"This is not YAML: {why}.", place=place
+    )
+
+
+def _at_event(event: yaml.Event, vi: str, en: str) -> Refused:
+    mark = event.start_mark
+    place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    return Refused(None, "", vi, en, place=place)
+
+
+def _place(node: Node | None) -> tuple[int, int]:
+    if node is None:
+        return 1, 1
+    return node.start_mark.line + 1, node.start_mark.column + 1
+
+
+# Single values
+
+
+def pairs_of(node: Node, key: str) -> dict[str, tuple[Node, Node]]:
+    if not isinstance(node, MappingNode):
+        raise Refused(
+            node,
+            key,
+            "Chỗ này cần các cặp khóa: giá trị.",
+            "Pairs of key: value are expected here.",
+        )
+    pairs: dict[str, tuple[Node, Node]] = {}
+    for name, value in node.value:
+        text = text_of(name, key)
+        if text in pairs:
+            raise Refused(
+                name,
+                f"{key}.{text}" if key else text,
+                f"Khóa {text!r} có hai lần.",
+                f"The key {text!r} stands here twice.",
+            )
+        pairs[text] = (name, value)
+    return pairs
+
+
+def fields_of(
+    node: Node,
+    key: str,
+    *,
+    required: tuple[str, ...] = (),
+    optional: tuple[str, ...] = (),
+) -> dict[str, Node]:
+    pairs = pairs_of(node, key)
+    for name, (name_node, _) in pairs.items():
+        if name not in required and name not in optional:
+            raise unknown_key(name_node, key, name, (*required, *optional))
+    for name in required:
+        if name not in pairs:
+            raise absent(node, f"{key}.{name}")
+    return {name: value for name, (_, value) in pairs.items()}
+
+
+def items_of(node: Node, key: str, *, least: int = 1) -> list[Node]:
+    if not isinstance(node, SequenceNode) or len(node.value) < least:
+        raise Refused(
+            node,
+            key,
+            "Chỗ này cần một danh sách.",
+            "A list is expected here.",
+            "[…]",
+        )
+    return list(node.value)
+
+
+def text_of(node: Node, key: str, *, limit: int | None = MAX_TEXT) -> str:
+    if not isinstance(node, ScalarNode) or is_null(node) or not node.value.strip():
+        raise Refused(
+            node, key, "Chỗ này cần một giá trị.", "A value is expected here."
+        )
+    if limit is not None and len(node.value) > limit:
+        raise Refused(
+            node, key, f"Dài quá {limit} ký tự.", f"Longer than {limit} characters."
+        )
+    return unicodedata.normalize("NFC", node.value)
+
+
+def whole_of(node: Node, key: str, *, least: int = 0, most: int = 10**9) -> int:
+    text = text_of(node, key)
+    if not _WHOLE.fullmatch(text) or not least <= int(text) <= most:
+        raise Refused(
+            node,
+            key,
+            f"Cần một số nguyên từ {least} đến {most}, không phải {text!r}.",
+            f"A whole number from {least} to {most} is expected, not {text!r}.",
+        )
+    return int(text)
+
+
+def day_of(node: Node, key: str) -> date:
+    text = text_of(node, key)
+    try:
+        return day(text)
+    except NotAValue:
+        raise not_a_value(node, key, text, Kind.DATE) from None
+
+
+def flag_of(node: Node, key: str) -> bool:
+    text = text_of(node, key)
+    if text not in ("true", "false"):
+        raise not_among(node, key, text, ["true", "false"])
+    return text == "true"
+
+
+def choice_of(node: Node, key: str, choices: type[Choice]) -> Choice:
+    text = text_of(node, key)
+    try:
+        return choices(text)
+    except ValueError:
+        raise not_among(node, key, text, [each.value for each in choices]) from None
+
+
+def bilingual_of(node: Node, key: str) -> Bilingual:
+    fields = fields_of(node, key, required=("vi", "en"))
+    return Bilingual(
+        text_of(fields["vi"], f"{key}.vi"), text_of(fields["en"], f"{key}.en")
+    )
+
+
+def is_null(node: Node) -> bool:
+    return isinstance(node, ScalarNode) and node.tag == "tag:yaml.org,2002:null"
+
+
+def place_within(node: Node, line: int, column: int) -> tuple[int, int]:
+    """Where in the file a place within a scalar's text is, as near as YAML tells."""
+    first_line, first_column = _place(node)
+    if getattr(node, "style", None) in ("|", ">"):
+        return first_line + line, column
+    if node.start_mark.line != node.end_mark.line:
+        return first_line, first_column
+    quote = 1 if getattr(node, "style", None) in ('"', "'") else 0
+    return first_line, first_column + quote + column - 1
+
+
+# Refusals that recur
+
+
+def unknown_key(node: Node, key: str, name: str, known: Iterable[str]) -> Refused:
+    known = list(known)
+    return Refused(
+        node,
+        f"{key}.{name}" if key else name,
+        f"Không có khóa {name!r} ở đây.",
+        f"There is no key {name!r} here.",
+        nearest(name, known),
+    )
+
+
+def absent(node: Node, key: str) -> Refused:
+    name = key.rsplit(".", 1)[-1]
+    return Refused(
+        node,
+        key,
+        f"Thiếu khóa {name!r}.",
+        f"The key {name!r} is missing.",
+        f"{name}: …",
+    )
+
+
+def later(node: Node, key: str, what: str) -> Refused:
+    return Refused(
+        node,
+        key,
+        f"Phiên bản này chưa hỗ trợ {what!r}.",
+        f"{what!r} is not supported by this version.",
+    )
+
+
+def not_among(node: Node, key: str, text: str, known: list[str]) -> Refused:
+    listed = ", ".join(known)
+    return Refused(
+        node,
+        key,
+        f"{text!r} không phải là một trong: {listed}.",
+        f"{text!r} is none of: {listed}.",
+        nearest(text, known) or known[0],
+    )
+
+
+def not_a_value(node: Node, key: str, text: str, kind: Kind | None = None) -> Refused:
+    wanted = f" {kind.value}" if kind else ""
+    return Refused(
+        node,
+        key,
+        f"{text!r} không phải là giá trị{wanted}.",
+        f"{text!r} is no{wanted or ' value'}.",
+        _WRITTEN.get(kind) if kind else None,
+    )
+
+
+_WRITTEN: Final[Mapping[Kind, str]] = {
+    Kind.DATE: "2022-03-08",
+    Kind.PERCENT: '"73.45"',
+    Kind.POINTS: '"10.60"',
+    Kind.FLAG: "true",
+}

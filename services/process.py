@@ -1,0 +1,157 @@
+"""What a process is made of: its database, its services, its server."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from enum import StrEnum
+
+import asyncpg
+import uvicorn
+from fastapi import FastAPI
+
+from libs.common import clock, keys, postgres
+from libs.common.database import speak_json
+from libs.common.service import Service
+from libs.common.settings import Settings
+from migrations import migrate as migrate_all
+from services.alerts import service as alerts
+from services.alerts import usecases as alerts_usecases
+from services.ingest import service as ingest
+from services.scoring import service as scoring
+
+
+class Which(StrEnum):
+    """What a process serves."""
+
+    ALL = "all"
+    INGEST = "ingest"
+    SCORING = "scoring"
+    ALERTS = "alerts"
+
+
+PORTS = {Which.ALL: 8000, Which.INGEST: 8001, Which.SCORING: 8002, Which.ALERTS: 8003}
+
+
+def build(which: Which, url: str, settings: Settings) -> list[Service]:
+    """The services of one process, in the order that figures travel."""
+    made = {
+        Which.INGEST: lambda: ingest.build(url),
+        Which.SCORING: lambda: scoring.build(url),
+        Which.ALERTS: lambda: alerts.build(url, settings),
+    }
+    wanted = list(made) if which is Which.ALL else [which]
+    return [made[name]() for name in wanted]
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[tuple[str, postgres.Server | None]]:
+    """DATABASE_URL, or the embedded server for as long as the command runs."""
+    if settings.database_url is not None:
+        yield settings.database_url.get_secret_value(), None
+        return
+    server = postgres.ensure(settings.data / "postgres")
+    try:
+        yield server.url, server
+    finally:
+        server.stop()
+
+
+async def prepare(url: str, settings: Settings) -> None:
+    """Migrate, make the shipped rules active, and start business time."""
+    await migrate_all(url)
+    shipped = alerts.shipped_rules()
+    connection = await asyncpg.connect(url)
+    try:
+        await speak_json(connection)
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock(1, 1)")
+            if settings.starts_at is not None:
+                await clock.start_at(connection, settings.starts_at)
+            now = await clock.business_now(connection)
+            await alerts_usecases.publish_shipped(connection, shipped, now)
+    finally:
+        await connection.close()
+
+
+class Server(uvicorn.Server):
+    """One application over HTTP; calls back with its address once it answers."""
+
+    def __init__(
+        self, app: FastAPI, host: str, port: int, ready: Callable[[str], None]
+    ) -> None:
+        config = uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=15,
+        )
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            self._ready(f"http://{host}:{port}")
+
+
+async def tend(embedded: postgres.Server | None) -> None:
+    """Bring the embedded server back when it was killed; pools reconnect by themselves.
+
+    It runs on the main thread: the server's parent-death signal is tied to it.
+    """
+    while embedded is not None:
+        await asyncio.sleep(1)
+        embedded.revive()
+
+
+async def migrated(connection: asyncpg.Connection[asyncpg.Record]) -> bool:
+    there: bool = await connection.fetchval(
+        "SELECT to_regclass('alerts.delivery') IS NOT NULL"
+    )
+    return there
+
+
+async def first_key(url: str, settings: Settings) -> str | None:
+    """An administrator's key on a database that has none yet."""
+    connection = await asyncpg.connect(url)
+    try:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE platform.api_key IN EXCLUSIVE MODE")
+            if await connection.fetchval("SELECT EXISTS (TABLE platform.api_key)"):
+                return None
+            return await create_key(
+                connection, settings, "first", ["admin"], ["VN"], None
+            )
+    finally:
+        await connection.close()
+
+
+async def create_key(
+    connection: asyncpg.Connection[asyncpg.Record],
+    settings: Settings,
+    name: str,
+    roles: Sequence[str],
+    units: Sequence[str],
+    expires_at: datetime | None,
+) -> str:
+    key, key_id = keys.mint(settings.env)
+    pepper = settings.key_for("key pepper")
+    await keys.create(
+        connection,
+        key,
+        key_id,
+        pepper,
+        name=name,
+        roles=roles,
+        units=units,
+        expires_at=expires_at,
+    )
+    return key
