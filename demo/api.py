@@ -52,7 +52,7 @@ class Api:
         items: list[Any] = []
         cursor = None
         while True:
-            more = {} if cursor is None else {"cursor": cursor}
+            more: dict[str, object] = {} if cursor is None else {"cursor": cursor}
             page = await self.get(path, limit=1000, **query, **more)
             items += page["items"]
             cursor = page["next"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Iterator
@@ -31,8 +32,10 @@ def play(*, once: bool) -> int:
     settings = Settings()
     # The story is what a reader came for; what goes wrong still goes to the log.
     logs.configure(quiet=True)
+    port = 0 if once else (settings.port or process.PORTS[Which.ALL])
+    listening = process.listen(settings.host, port)
     with _fresh_database(settings) as (url, server):
-        return asyncio.run(_play(settings, url, server, once=once))
+        return asyncio.run(_play(settings, listening, url, server, once=once))
 
 
 @contextmanager
@@ -64,24 +67,24 @@ async def _beside(url: str) -> str:
 
 
 async def _play(
-    settings: Settings, url: str, embedded: postgres.Server | None, *, once: bool
+    settings: Settings,
+    listening: socket.socket,
+    url: str,
+    embedded: postgres.Server | None,
+    *,
+    once: bool,
 ) -> int:
     await process.prepare(url, settings)
     key = await process.first_key(url, settings)
     assert key is not None
     app = create_app(process.build(Which.ALL, url, settings), settings)
     address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    port = 0 if once else (settings.port or process.PORTS[Which.ALL])
-    server = process.Server(app, settings.host, port, address.set_result)
-    serving = asyncio.create_task(server.serve())
+    server = process.Server(app, address.set_result)
+    serving = asyncio.create_task(server.serve([listening]))
     tending = asyncio.create_task(process.tend(embedded))
-    await asyncio.wait({serving, address}, return_when=asyncio.FIRST_COMPLETED)
-    if serving.done():
-        print(f"port {port} is taken: set DONDOC_PORT", file=sys.stderr)
-        return 2
     try:
         async with receiver() as hears:
-            differences = await _told(address.result(), key, hears)
+            differences = await _told(await address, key, hears)
             if not once:
                 print(f"\nadmin key: {key}")
                 print(f"docs explorer: {address.result()}/docs   (Ctrl-C ends)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -36,14 +37,15 @@ def serve(
     """Serve HTTP, and run the loops unless `--no-loops`."""
     settings = Settings()
     logs.configure()
+    port = settings.port if settings.port is not None else PORTS[which]
+    listening = process.listen(settings.host, port)
     with database(settings) as (url, server):
         first_key = None
         if server is not None:
             asyncio.run(prepare(url, settings))
             first_key = asyncio.run(process.first_key(url, settings))
         app = create_app(build(which, url, settings), settings, with_loops=loops)
-        port = settings.port if settings.port is not None else PORTS[which]
-        asyncio.run(_serve(app, settings.host, port, server, first_key))
+        asyncio.run(_serve(app, listening, server, first_key))
 
 
 @cli.command()
@@ -60,8 +62,7 @@ def work(which: Annotated[Which, typer.Argument()] = Which.ALL) -> None:
 
 async def _serve(
     app: FastAPI,
-    host: str,
-    port: int,
+    listening: socket.socket,
     embedded: postgres.Server | None,
     first_key: str | None,
 ) -> None:
@@ -72,7 +73,7 @@ async def _serve(
         print("ready", flush=True)
 
     tending = asyncio.create_task(process.tend(embedded))
-    await process.Server(app, host, port, ready).serve()
+    await process.Server(app, ready).serve([listening])
     tending.cancel()
 
 

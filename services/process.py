@@ -77,16 +77,20 @@ async def prepare(url: str, settings: Settings) -> None:
         await connection.close()
 
 
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 takes a free one."""
+    try:
+        return socket.create_server((host, port), backlog=2048)
+    except OSError as error:
+        raise SystemExit(f"{host}:{port}: {error.strerror}; set DONDOC_PORT") from None
+
+
 class Server(uvicorn.Server):
     """One application over HTTP; calls back with its address once it answers."""
 
-    def __init__(
-        self, app: FastAPI, host: str, port: int, ready: Callable[[str], None]
-    ) -> None:
+    def __init__(self, app: FastAPI, ready: Callable[[str], None]) -> None:
         config = uvicorn.Config(
             app,
-            host=host,
-            port=port,
             log_config=None,
             access_log=False,
             server_header=False,

@@ -142,8 +142,9 @@ def _against_target(
         return {"target": shown, "met": None, "shortfall": None}
     target = Target(row["target_rate"], row["target_operator"])
     lacking = shortfall(rate, target, done=row["done"], enforceable=row["enforceable"])
-    if lacking.needed is None:
-        why |= dict.fromkeys(("shortfall.exact", "shortfall.needed"), "no_counts")
+    for name in ("exact", "needed"):
+        if getattr(lacking, name) is None:
+            why[f"shortfall.{name}"] = "no_counts"
     return {
         "target": shown,
         "met": met(rate, target),

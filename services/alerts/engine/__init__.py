@@ -152,16 +152,19 @@ class Engine:
             await self._end_worker()
             self._started = False
 
-    async def decide(self, facts: Sequence[Facts]) -> list[list[Decision]]:
+    async def decide(
+        self, facts: Sequence[Facts], *, traced: bool = True
+    ) -> list[list[Decision]]:
         """Judge each fact by every rule in whose scope it lies.
 
-        What fired or is held comes with its trace; `explain` gives any other.
+        What fired or is held comes with its trace, unless `traced` is false;
+        `explain` gives any other.
         """
         async with self._asking:
             rows = await self._judged(facts)
             await self._settle([row for row in rows if row.line and _unanswered(row)])
             await self._running_worker()
-            return await asyncio.to_thread(self._decisions, rows)
+            return await asyncio.to_thread(self._decisions, rows, traced)
 
     def explain(self, rule_id: str, facts: Facts) -> Verdict | None:
         """What native says of one fact under one rule, with the whole trace."""
@@ -327,25 +330,25 @@ class Engine:
 
     # The comparison
 
-    def _decisions(self, rows: Sequence[_Row]) -> list[list[Decision]]:
-        decided = [self._decided(row) for row in rows]
+    def _decisions(self, rows: Sequence[_Row], traced: bool) -> list[list[Decision]]:
+        decided = [self._decided(row, traced) for row in rows]
         self.counters.decisions += sum(map(len, decided))
         return decided
 
-    def _decided(self, row: _Row) -> list[Decision]:
+    def _decided(self, row: _Row, traced: bool) -> list[Decision]:
         """Rows on which all is silent are alike; they are worked out once."""
         pattern = (row.statuses, row.answer)
         known = self._silences.get(pattern)
         if known is not None:
             return known.copy()
-        decisions = list(self._compared(row))
+        decisions = list(self._compared(row, traced))
         if not row.answer and max(row.statuses, default=Status.OUT) <= Status.FALSE:
             if len(self._silences) >= _PATTERNS:
                 self._silences.clear()
             self._silences[pattern] = decisions
         return decisions.copy()
 
-    def _compared(self, row: _Row) -> Iterator[Decision]:
+    def _compared(self, row: _Row, traced: bool) -> Iterator[Decision]:
         sealed = self._sealing.seal(row.facts)
         for index, status in enumerate(row.statuses):
             if status is Status.OUT:
@@ -355,10 +358,11 @@ class Engine:
             if status is Status.FALSE:
                 yield self._silent[index][why]
                 continue
-            verdict = self._compiled[index].explain(sealed)
+            compiled = self._compiled[index]
+            verdict = compiled.explain(sealed) if traced else compiled.judge(sealed)
             assert verdict is not None
             by: DecidedBy = "native" if why else "both"
-            yield Decision(self._compiled[index].rule, verdict, by, why)
+            yield Decision(compiled.rule, verdict, by, why)
 
     def _why(self, row: _Row, index: int, status: Status) -> Why | None:
         rule = self._compiled[index].rule

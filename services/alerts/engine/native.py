@@ -37,7 +37,6 @@ from services.alerts.domain.rules import (
     Rule,
     Severity,
     TraceLeaf,
-    Unknown,
     Verdict,
     outcome,
 )
@@ -63,7 +62,15 @@ _SILENT: Final = Verdict(Outcome.SILENT)
 class CompiledRule:
     """One rule, compiled once. A verdict of None means: out of the rule's scope."""
 
-    __slots__ = ("_effective", "_rows", "_when", "_where", "rule")
+    __slots__ = (
+        "_effective",
+        "_missing",
+        "_rows",
+        "_trace",
+        "_when",
+        "_where",
+        "rule",
+    )
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
@@ -72,6 +79,8 @@ class CompiledRule:
         self._effective = range(start.toordinal(), last.toordinal())
         self._where = reading(rule.where.condition) if rule.where else _always
         self._when = reading(rule.when.condition)
+        self._missing = _missing(rule.condition)
+        self._trace = tuple(_traced(leaf) for leaf in leaves(rule.condition))
         self._rows: tuple[tuple[Reading, Severity], ...] = tuple(
             (
                 reading(row.condition.condition) if row.condition else _always,
@@ -101,14 +110,12 @@ class CompiledRule:
         verdict = self.judge(facts)
         if verdict is None:
             return None
-        trace = tuple(_traced(leaf, facts) for leaf in leaves(self.rule.condition))
+        trace = tuple(write(facts) for write in self._trace)
         return Verdict(verdict.outcome, verdict.missing, verdict.severity, trace)
 
     def _stands(self, facts: Facts, judged: bool | None) -> Verdict:
-        missing = () if judged else tuple(_missing(self.rule.condition, facts))
+        missing = () if judged else tuple(dict.fromkeys(self._missing(facts)))
         stands = outcome(judged, self.rule.unknown)
-        if stands is Outcome.SILENT and self.rule.unknown is Unknown.IGNORE:
-            return Verdict(stands, missing)
         severity = self._severity(facts) if stands is Outcome.FIRED else None
         return Verdict(stands, missing, severity)
 
@@ -277,15 +284,27 @@ def _arithmetic(term: Arithmetic) -> Measure:
     return value
 
 
-def _missing(condition: Condition, facts: Facts) -> list[str]:
-    """The names without which it cannot be judged; none where it can."""
-    if reading(condition)(facts) is not None:
-        return []
+def _missing(condition: Condition) -> Callable[[Facts], list[str]]:
+    """Finds the names without which it cannot be judged; none where it can."""
+    judge = reading(condition)
     if isinstance(condition, (All, Either)):
-        found = [name for part in condition.parts for name in _missing(part, facts)]
-        return list(dict.fromkeys(found))
-    unknown = [name for name in sorted(names_in(condition)) if facts.get(name) is None]
-    return unknown or _params_out_of_force(condition)
+        parts = [_missing(part) for part in condition.parts]
+
+        def among(facts: Facts) -> list[str]:
+            if judge(facts) is not None:
+                return []
+            return [name for part in parts for name in part(facts)]
+
+        return among
+    needed = sorted(names_in(condition))
+
+    def find(facts: Facts) -> list[str]:
+        if judge(facts) is not None:
+            return []
+        unknown = [name for name in needed if facts.get(name) is None]
+        return unknown or _params_out_of_force(condition)
+
+    return find
 
 
 def _params_out_of_force(leaf: Condition) -> list[str]:
@@ -299,26 +318,34 @@ def _plain(term: Term) -> bool:
     return isinstance(term, (Ref, Const))
 
 
-def _traced(leaf: Leaf, facts: Facts) -> TraceLeaf:
-    verdict = reading(leaf)(facts)
+def _traced(leaf: Leaf) -> Callable[[Facts], TraceLeaf]:
+    """Writes down one comparison as it comes out for a row."""
+    judge = reading(leaf)
     if isinstance(leaf, Compare):
-        return TraceLeaf(
-            name=written(leaf.left),
-            value=_printed(leaf.left, facts),
-            operator=SIGNS[leaf.operator],
-            right=written(leaf.right),
-            right_value=_printed(leaf.right, facts),
-            verdict=verdict,
-        )
+        return _traced_comparison(leaf, judge)
+    name, kind = leaf.ref.name, leaf.ref.kind
     sign, right = _asked(leaf)
-    value = printed(facts.get(leaf.ref.name), leaf.ref.kind)
-    return TraceLeaf(
-        name=leaf.ref.name,
-        value=value,
+    listed = _listed(right)
+    return lambda facts: TraceLeaf(
+        name=name,
+        value=printed(facts.get(name), kind),
         operator=sign,
-        right=_listed(right),
+        right=listed,
         right_value=right,
-        verdict=verdict,
+        verdict=judge(facts),
+    )
+
+
+def _traced_comparison(leaf: Compare, judge: Reading) -> Callable[[Facts], TraceLeaf]:
+    name, sign, right = written(leaf.left), SIGNS[leaf.operator], written(leaf.right)
+    left_value, right_value = _printed(leaf.left), _printed(leaf.right)
+    return lambda facts: TraceLeaf(
+        name=name,
+        value=left_value(facts),
+        operator=sign,
+        right=right,
+        right_value=right_value(facts),
+        verdict=judge(facts),
     )
 
 
@@ -336,11 +363,16 @@ def _listed(right: Printed) -> str | None:
     return None if right is None else f'"{right}"'
 
 
-def _printed(term: Term, facts: Facts) -> Printed:
-    value = measure(term)(facts)
-    if kind_of(term) is Kind.DATE and not _is_day(value):
-        return None
-    return printed(value, kind_of(term))
+def _printed(term: Term) -> Callable[[Facts], Printed]:
+    compute, kind = measure(term), kind_of(term)
+
+    def value(facts: Facts) -> Printed:
+        found = compute(facts)
+        if kind is Kind.DATE and not _is_day(found):
+            return None
+        return printed(found, kind)
+
+    return value
 
 
 def _is_day(value: Value | None) -> bool:

@@ -18,7 +18,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """Points missing; without counts `exact` and `needed` are None: unknown.
+    """Points missing; without counts `exact` is None, and `needed` unless it is 0.
 
     `exact` is target/100 × enforceable − done; `needed` the least whole number of
     further cases (or đồng) with which the target is met in exact terms. Both
@@ -42,7 +42,7 @@ def shortfall(
     is_met = met(rate, target)
     points = Decimal("0.00") if is_met else target.rate - rate
     if done is None or enforceable is None:
-        return Shortfall(points, None, None)
+        return Shortfall(points, None, 0 if is_met else None)
     exact = target.rate * enforceable / 100 - done
     return Shortfall(points, exact, 0 if is_met else needed(target, done, enforceable))
 

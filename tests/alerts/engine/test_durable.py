@@ -694,6 +694,15 @@ async def test_nothing_to_decide() -> None:
         assert engine.health().state == "ok"
 
 
+async def test_the_trace_may_be_left_out() -> None:
+    async with running([BASE]) as engine:
+        [[with_trace]] = await engine.decide([PROVINCE])
+        [[without]] = await engine.decide([PROVINCE], traced=False)
+
+    assert len(with_trace.verdict.trace) == 3
+    assert without.verdict == replace(with_trace.verdict, trace=())
+
+
 async def test_one_fact_can_be_explained() -> None:
     async with running([BASE]) as engine:
         verdict = engine.explain(BASE.id, PROVINCE)
