@@ -399,6 +399,8 @@ def main(words: Sequence[str], tree: Tree) -> int:
         return 2
     prepare(tree)
     os.chdir(tree.root)
+    # Without its bytecode every start would compile a thousand files again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     return COMMANDS[name](tree, arguments)
 
 

@@ -20,7 +20,8 @@ UNIT_OF = {"cases": "về việc · cases", "money": "về tiền · money"}
 
 async def tell(api: Api, receiver: str, say: Say) -> list[str]:
     """Play the story; returns every golden figure that did not come out."""
-    subscription = await _subscribe(api, receiver, say)
+    subscription = await subscribe(api, receiver)
+    say(f"A subscriber at {receiver} hears report.*, escalation.* and ping.\n")
     await _letter_679(api, say)
     await _bac_giang(api, say)
     await _thai_nguyen(api, say)
@@ -34,7 +35,8 @@ def body(name: str) -> Any:
     return json.loads((DATA / name).read_text("utf-8"))
 
 
-async def _subscribe(api: Api, receiver: str, say: Say) -> str:
+async def subscribe(api: Api, receiver: str) -> str:
+    """Subscribe the receiver, hand it the secret, and ping it; the subscription."""
     made = await api.post(
         "/v1/subscriptions",
         {"url": f"{receiver}/hook", "types": ["report.*", "escalation.*", "ping"]},
@@ -42,7 +44,6 @@ async def _subscribe(api: Api, receiver: str, say: Say) -> str:
     async with httpx.AsyncClient(trust_env=False) as client:
         await client.put(f"{receiver}/secret", content=made["secret"])
     await api.post(f"/v1/subscriptions/{made['id']}/ping")
-    say(f"A subscriber at {receiver} hears report.*, escalation.* and ping.\n")
     return str(made["id"])
 
 

@@ -28,6 +28,13 @@ AWAY = (
     asyncpg.InterfaceError,
 )
 
+# What says "not migrated yet": the tables, or the role to work under, are missing.
+UNMIGRATED = (
+    asyncpg.UndefinedTableError,
+    asyncpg.InvalidSchemaNameError,
+    asyncpg.InvalidParameterValueError,
+)
+
 
 class Database:
     """One pool, one database role: what that role may not do, no code here can."""

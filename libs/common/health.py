@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
-from libs.common.database import AWAY, Database
+from libs.common.database import AWAY, UNMIGRATED, Database
 from libs.common.telemetry import exposition, measure_queue
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def router(state: State, services: Sequence[Service]) -> APIRouter:
                 await measure_queue(connection)
             for service in services:
                 await service.measure()
-        except AWAY:
+        except (*AWAY, *UNMIGRATED):
             pass  # what the process knows by itself is still worth scraping
         return Response(exposition(), media_type="text/plain; version=0.0.4")
 
@@ -95,6 +95,8 @@ async def _database(database: Database) -> tuple[str, str]:
             await connection.fetchval("SELECT 1")
     except AWAY as error:
         return "fail", f"{type(error).__name__}; check DATABASE_URL and the server"
+    except UNMIGRATED:  # a server that has never seen our roles
+        return "fail", "run `dondoc migrate`"
     return "ok", "answers"
 
 

@@ -226,6 +226,15 @@ async def _refuse_unknown(request: Request) -> None:
     dependant = getattr(route, "dependant", None)
     if dependant is None:
         return
+    if any(_CONTROL.search(value) for value in request.path_params.values()):
+        raise NotFound(*_BY_STATUS[404][1:])
+    if any(_CONTROL.search(value) for value in request.query_params.values()):
+        raise Unacceptable(
+            "control_characters",
+            Text(
+                "Tham số có ký tự điều khiển.", "A parameter has control characters."
+            ),
+        )
     known = _query_names(dependant)
     unknown = sorted(set(request.query_params) - known)
     if unknown:

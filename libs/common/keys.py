@@ -130,11 +130,14 @@ async def recognise(
     connection: Connection, key: str, pepper: bytes
 ) -> Principal | None:
     """The living key that was presented, with its subtree as of today; else None."""
+    key_id = id_in(key)
+    if key_id is None:
+        return None
     row = await connection.fetchrow(
         "SELECT id, name, digest, roles, units FROM platform.api_key"
         " WHERE id = $1 AND revoked_at IS NULL"
         " AND (expires_at IS NULL OR expires_at > now())",
-        id_in(key),
+        key_id,
     )
     if row is None or not hmac.compare_digest(row["digest"], digest(key, pepper)):
         return None

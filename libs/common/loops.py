@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import asyncpg
 import structlog
 
-from libs.common.database import Connection, Database
+from libs.common.database import AWAY, Connection, Database
 
 log = structlog.get_logger()
 
@@ -79,7 +79,8 @@ class Loops:
                 loop.failures = 0
             except Exception as error:
                 loop.failures += 1
-                pause = min(LONGEST_PAUSE, 0.25 * 2**loop.failures)
+                # The exponent is bounded: a night of failures must not overflow.
+                pause = min(LONGEST_PAUSE, 0.25 * 2 ** min(loop.failures, 10))
                 await _report(loop, error)
             loop.moved = time.monotonic()
             if pause:
@@ -88,7 +89,7 @@ class Loops:
     async def _listen(self) -> None:
         """Turn notifications into wake-ups; while away, polling is enough."""
         while not self._stopping.is_set():
-            with contextlib.suppress(OSError, asyncpg.PostgresError, TimeoutError):
+            with contextlib.suppress(*AWAY, asyncpg.PostgresError):
                 await self._listen_once()
             await _wait(self._stopping, 1.0)
 

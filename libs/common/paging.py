@@ -33,16 +33,26 @@ def read_cursor(cursor: str | None, *kinds: type) -> tuple[object, ...] | None:
         or len(keys) != len(kinds)
         or not all(type(k) is kind for k, kind in zip(keys, kinds, strict=True))
         or any(isinstance(k, int) and not 0 <= k < 2**63 for k in keys)
-        or any(isinstance(k, str) and "\x00" in k for k in keys)
+        or any(isinstance(k, str) and not _storable(k) for k in keys)
     ):
-        raise Unacceptable(
-            "bad_cursor",
-            Text(
-                "Con trỏ trang không hợp lệ; hãy dùng nguyên giá trị `next`.",
-                "Not a page cursor; send `next` of the page before, unchanged.",
-            ),
-        )
+        raise bad_cursor()
     return tuple(keys)
+
+
+def _storable(text: str) -> bool:
+    """Whether PostgreSQL can compare with it: no NUL, no lone surrogate."""
+    return "\x00" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
+
+
+def bad_cursor() -> Unacceptable:
+    """422: a cursor that no list of ours gave."""
+    return Unacceptable(
+        "bad_cursor",
+        Text(
+            "Con trỏ trang không hợp lệ; hãy dùng nguyên giá trị `next`.",
+            "Not a page cursor; send `next` of the page before, unchanged.",
+        ),
+    )
 
 
 def page(

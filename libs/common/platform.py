@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import Depends, Path, Request, Response
-from pydantic import AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from libs.common import clock, keys
 from libs.common.clock import written
-from libs.common.database import AWAY, Database, Row
+from libs.common.database import AWAY, UNMIGRATED, Database, Row
 from libs.common.events import notify
 from libs.common.http import Body, PlainText, Reader, api_router, database_of, forbidden
 from libs.common.keys import ROOT, Principal
@@ -37,6 +38,16 @@ Role = Literal[
 UnitCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,40}$")]
 
 
+def _in_range(moment: datetime) -> datetime:
+    if not 2000 <= moment.year < 2200:
+        raise ValueError("a year from 2000 to 2199")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, Field(strict=False), AfterValidator(_in_range)]
+"""A moment with its offset, far from where calendars end."""
+
+
 async def _at_the_root(principal: Reader) -> Principal:
     if not principal.may("admin") or ROOT not in principal.units:
         raise forbidden("admin")
@@ -52,13 +63,13 @@ class KeyIn(Body):
     name: Annotated[PlainText, Field(min_length=1, max_length=200)]
     roles: Annotated[list[Role], Field(min_length=1, max_length=7)]
     units: Annotated[list[UnitCode], Field(min_length=1, max_length=100)]
-    expires_at: Annotated[AwareDatetime | None, Field(strict=False)] = None
+    expires_at: Moment | None = None
 
 
 class ClockIn(Body):
     """Where business time moves to, with its offset."""
 
-    now: Annotated[AwareDatetime, Field(strict=False)]
+    now: Moment
 
 
 def _shown_key(row: Row) -> dict[str, object]:
@@ -217,5 +228,5 @@ async def start_clock(database: Database, settings: Settings) -> None:
     try:
         async with database.transaction() as connection:
             await clock.start_at(connection, settings.starts_at)
-    except AWAY:
-        pass  # readiness says that the database is away; the clock is set by migrate
+    except (*AWAY, *UNMIGRATED):
+        pass  # readiness says so; the clock is set by migrate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import tempfile
 from datetime import datetime
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -96,8 +97,9 @@ def _decoded(text: str) -> bytes:
 
 def _kept_secret(path: Path) -> bytes:
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+    handle, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)  # 0600
+    fresh = Path(name)
+    with open(handle, "wb") as file:
         file.write(base64.b64encode(os.urandom(32)))
     try:
         # A link appears whole or not at all, and the first of two starters wins.

@@ -90,13 +90,14 @@ async def address_to(
 
 # Round robin over subscriptions with room, first tries before retries, the messages of
 # one matter one after another. The subscription's row lock makes the cap hold among
-# several workers; the state is asked again below, for a row may have moved meanwhile.
+# several workers, and lets those pass who address new messages to it meanwhile; the
+# state is asked again below, for a row may have moved meanwhile.
 _CLAIM = f"""
 WITH room AS (
   SELECT s.id, s.url, s.secret FROM alerts.subscription s
   JOIN platform.api_key k ON k.id = s.key AND k.revoked_at IS NULL
     AND (k.expires_at IS NULL OR k.expires_at > now())
-  WHERE s.state = 'enabled' ORDER BY s.id FOR UPDATE OF s SKIP LOCKED),
+  WHERE s.state = 'enabled' ORDER BY s.id FOR NO KEY UPDATE OF s SKIP LOCKED),
 due AS (
   SELECT d.id, room.url, room.secret FROM room CROSS JOIN LATERAL (
     SELECT d.id, row_number() OVER (ORDER BY d.attempts > 0, d.next_attempt_at, d.id) AS turn

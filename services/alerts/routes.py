@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 
-from libs.common import clock
+from libs.common import clock, keys
 from libs.common.clock import written
 from libs.common.database import Connection, Database, Row
 from libs.common.http import (
@@ -21,7 +21,7 @@ from libs.common.http import (
 )
 from libs.common.ids import new_id
 from libs.common.keys import ROOT, Principal
-from libs.common.paging import Cursor, Limit, page, read_cursor
+from libs.common.paging import Cursor, Limit, bad_cursor, page, read_cursor
 from libs.common.problems import Fault, Text, invalid
 from services.alerts import outbox, rulebook, store, usecases
 from services.alerts.domain.addresses import AddressRefused
@@ -100,14 +100,8 @@ async def evaluate(
     It reaches the units strictly below the key's own (everything for an admin).
     """
     code = read_period(body.period).code
-    units = None
-    if principal.scope is not None:
-        units = sorted(principal.scope - set(principal.units))
-    elif not principal.may("admin"):
-        async with database.connection() as connection:
-            units = await in_scope(connection, principal, ROOT)
-        units.remove(ROOT)
     async with database.connection() as connection:
+        units = await _supervised(connection, principal)
         transaction = connection.transaction()
         await transaction.start()
         try:
@@ -134,6 +128,16 @@ async def evaluate(
         "updated": found.updated,
         "closed": found.closed,
     }
+
+
+async def _supervised(connection: Connection, principal: Principal) -> list[str] | None:
+    """The units strictly below one of the key's own; all that an admin sees."""
+    if principal.may("admin"):
+        return principal.codes
+    below: set[str] = set()
+    for unit in principal.units:
+        below |= await keys.subtree(connection, [unit]) - {unit}
+    return sorted(below)
 
 
 @router.get("/v1/decisions")
@@ -195,7 +199,7 @@ async def list_escalations(
     cursor: Cursor = None,
 ) -> dict[str, object]:
     """Matters between units and the level above them, oldest first."""
-    after = read_cursor(cursor, str, str)
+    after = _opened_after(cursor)
     async with database.reading() as connection:
         now = await clock.business_now(connection)
         units = await in_scope(connection, principal, under)
@@ -210,7 +214,7 @@ async def list_escalations(
             severity=severity,
             overdue=overdue,
             now=now,
-            after=after and (datetime.fromisoformat(str(after[0])), after[1]),
+            after=after,
             limit=limit + 1,
         )
     return page(
@@ -219,6 +223,17 @@ async def list_escalations(
         lambda r: [r["opened_at"].isoformat(), r["id"]],
         lambda row: usecases.escalation(row, now),
     )
+
+
+def _opened_after(cursor: str | None) -> tuple[object, ...] | None:
+    keys_ = read_cursor(cursor, str, str)
+    if keys_ is None:
+        return None
+    try:
+        opened_at = datetime.fromisoformat(str(keys_[0])).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise bad_cursor() from None
+    return opened_at, keys_[1]
 
 
 @router.get("/v1/escalations/{id}")

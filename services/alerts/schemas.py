@@ -41,7 +41,15 @@ class EvaluationIn(Body):
 
     period: Annotated[str, Field(max_length=10, examples=["2022M05"])]
     rules: Annotated[list[str], Field(min_length=1, max_length=1000)] | None = None
-    at: Annotated[datetime.date | None, Field(strict=False)] = None
+    at: (
+        Annotated[
+            datetime.date,
+            Field(
+                strict=False, ge=datetime.date(2000, 1, 1), lt=datetime.date(2200, 1, 1)
+            ),
+        ]
+        | None
+    ) = None
     dry_run: bool = False
 
 

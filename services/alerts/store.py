@@ -177,9 +177,14 @@ MATTER = (
 async def matters_of(
     connection: Connection, period: str, rules: Sequence[str]
 ) -> dict[tuple[str, str, str, str], Row]:
-    """Every matter of a period under these rules, by (rule, unit, measure, category)."""
+    """Every matter of a period under these rules, by (rule, unit, measure, category).
+
+    They are held until the transaction ends: what a unit hands in meanwhile waits,
+    and is not written over.
+    """
     rows = await connection.fetch(
-        "SELECT * FROM alerts.escalation WHERE period = $1 AND rule = ANY($2)",
+        "SELECT * FROM alerts.escalation WHERE period = $1 AND rule = ANY($2)"
+        " ORDER BY id FOR NO KEY UPDATE",
         period,
         list(rules),
     )

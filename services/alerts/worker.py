@@ -8,6 +8,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import structlog
+
 from libs.common.database import Database, Row
 from libs.common.ids import new_id
 from services.alerts import outbox
@@ -15,6 +17,8 @@ from services.alerts.domain.retries import Verdict, classify, next_attempt
 from services.alerts.domain.signing import sign
 from services.alerts.outbox import Settled
 from services.alerts.sender import Outcome, Sender
+
+log = structlog.get_logger()
 
 MOST_AT_ONCE = 64
 """Leases a worker holds: no more than the sender can post without waiting."""
@@ -78,6 +82,16 @@ class Courier:
 
     async def _deliver(self, row: Row) -> None:
         """Post one message's frozen bytes, signed now, and note how it ended."""
+        try:
+            outcome = await self._posted(row)
+        except Exception as error:  # ours, not the subscriber's: it must not go round
+            await log.aerror("delivery failed", delivery=row["id"], exc_info=error)
+            outcome = Outcome(None, "internal", None, "", 0)
+        now = datetime.fromtimestamp(row["now"], UTC)
+        spent = timedelta(milliseconds=outcome.duration_ms)
+        self._done.append(self._settled(row, outcome, now + spent))
+
+    async def _posted(self, row: Row) -> Outcome:
         headers = {
             "content-type": "application/cloudevents+json",
             "user-agent": "dondoc",
@@ -90,10 +104,7 @@ class Courier:
                 body=row["body"],
             ),
         }
-        outcome = await self._sender.post(row["url"], headers, row["body"])
-        now = datetime.fromtimestamp(row["now"], UTC)
-        spent = timedelta(milliseconds=outcome.duration_ms)
-        self._done.append(self._settled(row, outcome, now + spent))
+        return await self._sender.post(row["url"], headers, row["body"])
 
     def _settled(self, row: Row, outcome: Outcome, now: datetime) -> Settled:
         later = None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -168,18 +169,19 @@ def _report(
     seen: dict[tuple[str, str], int] = {}
     for number, figure in enumerate(sent.figures):
         row = _row(figure)
-        place = f"/figures/{number}"
         if seen.setdefault(row.cell, number) != number:
             same = _same_row(seen[row.cell])
+            place = f"/figures/{number}"
             wrong.append(fault(index, place, "duplicate_row", same))
         if figure.published_rate is not None and row.published_rate is None:
-            wrong.append(fault(index, f"{place}/published_rate", "rate_form", _RATE))
-        elif row.measure == "money" and any(c is not None for c in row.counts):
-            row = _in_dong(index, place, row, money_in, wrong)
+            place = f"/figures/{number}/published_rate"
+            wrong.append(fault(index, place, "rate_form", _RATE))
+            continue
+        if row.measure == "money" and money_in != "vnd":
+            row = _in_dong(index, f"/figures/{number}", row, money_in, wrong)
         for member, code, message in faults_of_row(row):
-            spot = f"{place}/{member}" if member else place
-            if not (code == "empty_row" and figure.published_rate is not None):
-                wrong.append(fault(index, spot, code, message))
+            place = f"/figures/{number}/{member}" if member else f"/figures/{number}"
+            wrong.append(fault(index, place, code, message))
         rows.append(row)
     if period is None:
         return None
@@ -194,31 +196,34 @@ def _report(
     )
 
 
+_counts_of: Callable[[Any], tuple[int | None, ...]] = attrgetter(*COLUMNS)
+_WITHDRAWN = COLUMNS.index("withdrawn")
+
+
 def _row(figure: Any) -> Row:
-    withdrawn = figure.withdrawn
-    counts = tuple(
-        getattr(figure, name)
-        if name != "withdrawn"
-        else (None if isinstance(withdrawn, bool) else withdrawn)
-        for name in COLUMNS
-    )
+    counts, removed = _counts_of(figure), False
+    if isinstance(figure.withdrawn, bool):
+        counts = (*counts[:_WITHDRAWN], None, *counts[_WITHDRAWN + 1 :])
+        removed = figure.withdrawn
     rate = figure.published_rate
     return Row(
         figure.measure,
         figure.category,
         counts,
         None if rate is None else rate_of(rate),
-        withdrawn is True,
+        removed,
     )
 
 
 def _in_dong(
     index: int, place: str, row: Row, money_in: str | None, wrong: list[Fault]
 ) -> Row:
+    if all(count is None for count in row.counts):
+        return row
     if money_in is None:
         wrong.append(Fault("/money_in", "missing", _MONEY_IN))
         return row
-    converted = in_dong(row, money_in)
+    converted = in_dong(row)
     for name in too_large(converted):
         wrong.append(fault(index, f"{place}/{name}", "out_of_range", _TOO_LARGE))
     return converted

@@ -128,9 +128,8 @@ async def current_rows(
     )
     found: dict[str, dict[tuple[str, str], Stored]] = {}
     for row in rows:
-        unit, measure, category, illustrative, rate, *counts = row
-        stored = Stored(tuple(counts), rate, illustrative)
-        found.setdefault(unit, {})[measure, category] = stored
+        values = tuple(row)
+        found.setdefault(values[0], {})[values[1], values[2]] = values[3:]
     return found
 
 

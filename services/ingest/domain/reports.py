@@ -79,13 +79,8 @@ class Report:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A row as it stands: what a new one is compared with."""
-
-    counts: tuple[int | None, ...]
-    published_rate: Decimal | None
-    illustrative: bool
+Stored = tuple[bool | int | Decimal | None, ...]
+"""A row as it stands, to compare a new one with: illustrative, rate, counts."""
 
 
 def rate_of(text: str) -> Decimal | None:
@@ -118,7 +113,7 @@ def faults_of_row(row: Row) -> Iterator[tuple[str, str, Text]]:
         if row.published_rate is not None or any(c is not None for c in row.counts):
             yield "withdrawn", "withdrawn_with_figures", _WITHDRAWN
         return
-    if row.published_rate is None and all(c is None for c in row.counts):
+    if row.published_rate is None and not any(c is not None for c in row.counts):
         yield "", "empty_row", _EMPTY
         return
     if row.measure == "cases" and row.counts[_REDUCED] is not None:
@@ -152,10 +147,8 @@ def _contradictions(row: Row) -> Iterator[tuple[str, str, Text]]:
             )
 
 
-def in_dong(row: Row, unit: str) -> Row:
-    """The same row with money in whole đồng; `unit` is vnd or thousand_vnd."""
-    if unit == "vnd" or row.measure != "money":
-        return row
+def in_dong(row: Row) -> Row:
+    """The same row of money, sent in thousand đồng, in whole đồng."""
     counts = tuple(None if c is None else c * 1000 for c in row.counts)
     return Row(row.measure, row.category, counts, row.published_rate, row.removed)
 
@@ -180,11 +173,7 @@ def _differs(
     before = stored.get(row.cell)
     if before is None or row.removed:
         return row.removed == (before is not None)
-    return (
-        row.counts != before.counts
-        or row.published_rate != before.published_rate
-        or source.illustrative != before.illustrative
-    )
+    return (source.illustrative, row.published_rate, *row.counts) != before
 
 
 def fault(index: int, member: str, code: str, message: Text) -> Fault:

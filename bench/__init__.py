@@ -1,0 +1,1 @@
+"""What must be reached, measured as ratios against a limit of the same run."""
