@@ -29,7 +29,7 @@ def written(moment: datetime | None) -> str | None:
 async def start_at(connection: Connection, moment: datetime) -> None:
     """Where business time starts on a database that has none stored."""
     await connection.execute(
-        "INSERT INTO platform.clock (\"only\", business_at, true_at)"
+        'INSERT INTO platform.clock ("only", business_at, true_at)'
         " VALUES (true, $1, clock_timestamp()) ON CONFLICT DO NOTHING",
         moment,
     )
@@ -42,8 +42,8 @@ async def move_to(connection: Connection, moment: datetime) -> bool:
     if moment < await business_now(connection):
         return False
     await connection.execute(
-        "INSERT INTO platform.clock (\"only\", business_at, true_at)"
-        " VALUES (true, $1, clock_timestamp()) ON CONFLICT (\"only\")"
+        'INSERT INTO platform.clock ("only", business_at, true_at)'
+        ' VALUES (true, $1, clock_timestamp()) ON CONFLICT ("only")'
         " DO UPDATE SET business_at = excluded.business_at,"
         " true_at = excluded.true_at",
         moment,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import date
 from typing import Annotated, Any
 
@@ -71,6 +71,12 @@ class _StrictRequest(Request):
         return strict_json.loads(await self.body())
 
 
+_COMPRESSED = Text(
+    "Không nhận dữ liệu nén; hãy gửi nguyên văn.",
+    "Compressed bodies are not taken; send it plain.",
+)
+
+
 class StrictRoute(APIRoute):
     """A route whose JSON is read by `strict_json`."""
 
@@ -78,6 +84,9 @@ class StrictRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def strict(request: Request) -> Response:
+            coding = request.headers.get("content-encoding", "identity")
+            if coding.strip().lower() != "identity":
+                raise UnsupportedMedia("compressed", _COMPRESSED)
             return await handle(_StrictRequest(request.scope, request.receive))
 
         return strict
@@ -231,9 +240,7 @@ async def _refuse_unknown(request: Request) -> None:
     if any(_CONTROL.search(value) for value in request.query_params.values()):
         raise Unacceptable(
             "control_characters",
-            Text(
-                "Tham số có ký tự điều khiển.", "A parameter has control characters."
-            ),
+            Text("Tham số có ký tự điều khiển.", "A parameter has control characters."),
         )
     known = _query_names(dependant)
     unknown = sorted(set(request.query_params) - known)
@@ -269,6 +276,7 @@ def speak_problems(app: FastAPI) -> None:
         app.add_exception_handler(away, _answer_away)
     app.add_exception_handler(Exception, _answer_bug)
     app.add_middleware(_Observed)
+    _speak_of_size(app)
     _describe_problem(app)
 
 
@@ -355,13 +363,12 @@ async def _answer_invalid(request: Request, error: Exception) -> Response:
     found = error.errors()
     if any(e["type"] == "json_invalid" for e in found):
         return _document(request, unreadable_json(str(found[0]["ctx"]["error"])))
-    if request.headers.get("content-type", "").split(";")[0] not in (
-        "",
-        "application/json",
-    ) and any(e["loc"] == ("body",) for e in found):
+    sent = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if isinstance(error.body, bytes) and sent != "application/json":
         kind, code, detail = _BY_STATUS[415]
         return _document(request, kind(code, detail))
-    return _document(request, invalid([_fault(e) for e in found]))
+    faults = dict.fromkeys(_fault(e, error.body) for e in found)
+    return _document(request, invalid(list(faults)))
 
 
 def unreadable_json(why: str) -> Unreadable:
@@ -372,9 +379,11 @@ def unreadable_json(why: str) -> Unreadable:
     )
 
 
-def _fault(error: Any) -> Fault:
+def _fault(error: Any, body: Any) -> Fault:
     place, *path = error["loc"] or ("body",)
-    pointer = "".join(f"/{str(p).replace('~', '~0').replace('/', '~1')}" for p in path)
+    if place == "body":
+        path = _within(body, path, new=bool(path) and error["type"] == "missing")
+    pointer = "".join(f"/{escaped(str(step))}" for step in path)
     code, message = _MESSAGES.get(error["type"], (error["type"], None))
     if message is None:
         message = Text(f"Không hợp lệ: {error['msg']}", f"{error['msg']}")
@@ -382,7 +391,27 @@ def _fault(error: Any) -> Fault:
     if limits:
         said = ", ".join(f"{k} {v}" for k, v in limits.items())
         message = Text(f"{message.vi} ({said})", f"{message.en} ({said})")
-    return Fault(pointer if place == "body" else "/".join(path), code, message)
+    return Fault(pointer if place == "body" else str(path[0]), code, message)
+
+
+def escaped(step: str) -> str:
+    """One step of a JSON pointer, by RFC 6901."""
+    return step.replace("~", "~0").replace("/", "~1")
+
+
+def _within(body: Any, path: Sequence[Any], *, new: bool) -> list[Any]:
+    """The part of an error's path that the body has; the rest names our types.
+
+    With `new` the last step is a member that the body lacks.
+    """
+    steps: list[Any] = []
+    for step in path[:-1] if new else path:
+        try:
+            body = body[step]
+        except (LookupError, TypeError):
+            continue
+        steps.append(step)
+    return [*steps, path[-1]] if new else steps
 
 
 _MESSAGES: dict[str, tuple[str, Text | None]] = {
@@ -453,6 +482,40 @@ _PROBLEM_SCHEMA: dict[str, Any] = {
         },
     },
 }
+
+
+def _speak_of_size(app: FastAPI) -> None:
+    """Put a problem document where the size guard, outermost, answers plain text."""
+    build = app.build_middleware_stack
+
+    def built() -> ASGIApp:
+        return _SizeSpoken(build())
+
+    app.build_middleware_stack = built  # type: ignore[method-assign]
+
+
+class _SizeSpoken:
+    """Answers 413 in our words."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        spoken = False
+
+        async def worded(message: Message) -> None:
+            nonlocal spoken
+            if message["type"] == "http.response.start" and message["status"] == 413:
+                kind = dict(message["headers"]).get(b"content-type", b"")
+                spoken = kind.startswith(b"text/plain")
+                if spoken:
+                    problem, code, detail = _BY_STATUS[413]
+                    document = _document(Request(scope), problem(code, detail))
+                    await document(scope, receive, send)
+            if not spoken:
+                await send(message)
+
+        await self._app(scope, receive, worded)
 
 
 class _Observed:

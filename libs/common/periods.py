@@ -41,7 +41,7 @@ class Period:
             day = date.fromisoformat(text if _DAY.fullmatch(text) else "")
         except ValueError:
             raise InvalidPeriod(text) from None
-        _check_year(day.year, text)
+        _check_year(_working_year(day), text)
         return cls.ending(day)
 
     @classmethod

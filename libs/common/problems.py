@@ -159,10 +159,10 @@ def unknown_unit_in_path(code: str) -> NotFound:
 
 def language_of(accepted: str | None) -> str:
     """The better of our two languages for an Accept-Language header; default vi."""
-    best, weight = "vi", Decimal(-1)
+    best, weight = "vi", Decimal(0)
     for part in (accepted or "").split(","):
         name, _, parameters = part.strip().partition(";")
-        name = name.strip().lower()[:2]
+        name = name.strip().lower().partition("-")[0]
         if name not in ("vi", "en"):
             continue
         try:

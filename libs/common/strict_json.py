@@ -44,7 +44,7 @@ def _refuse(constant: str) -> object:
 
 
 def _check(value: object, depth: int) -> None:
-    if depth > DEEPEST + 1:
+    if depth > DEEPEST and isinstance(value, dict | list):
         raise JSONDecodeError(f"nested deeper than {DEEPEST} levels", "", 0)
     match value:
         case str():

@@ -97,5 +97,5 @@ clock = Table(
     Column("only", Boolean, primary_key=True),
     moment("business_at"),
     moment("true_at"),
-    CheckConstraint("\"only\"", name="one_row"),
+    CheckConstraint('"only"', name="one_row"),
 )

@@ -215,7 +215,9 @@ async def _move_matters(
 def _finding(one: Judged) -> Finding:
     verdict, rule = one.decision.verdict, one.decision.rule
     fires = {Outcome.FIRED: True, Outcome.SILENT: False}.get(verdict.outcome)
+    rate = one.row["rate"]
     facts: dict[str, object] = {
+        "rate": None if rate is None else str(rate),
         "done": one.row["done"],
         "enforceable": one.row["enforceable"],
         **facts_.shown(one.trace),

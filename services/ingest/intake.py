@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from libs.common.http import unreadable_json
+from libs.common.http import escaped, unreadable_json
 from libs.common.periods import InvalidPeriod, Period
 from libs.common.problems import Fault, Text
 from services.ingest.domain.reports import (
@@ -29,7 +29,6 @@ _WHOLE = msgspec.json.Decoder(ReportsIn)
 _UNREAD = msgspec.json.Decoder(UnreadReports)
 _REPORT = msgspec.json.Decoder(ReportIn)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ufeff]")
-_OTHERS = tuple(name for name in COLUMNS if name != "withdrawn")
 _MEMBERS = frozenset(FigureIn.__struct_fields__)
 
 
@@ -49,8 +48,15 @@ def read(body: bytes) -> tuple[list[Report], list[Fault]]:
 
 def _read_each(body: bytes) -> tuple[list[Report], list[Fault]]:
     """Every report by itself, so that one bad row does not hide another."""
+    good: list[tuple[int, ReportIn]] = []
+    faults: list[Fault] = []
     try:
         unread = _UNREAD.decode(body)
+        for index, raw in enumerate(unread.reports):
+            try:
+                good.append((index, _REPORT.decode(raw)))
+            except msgspec.ValidationError as error:
+                faults += _faults_inside(index, raw, str(error))
     except UnicodeDecodeError:
         raise unreadable_json("not UTF-8") from None
     except RecursionError:
@@ -59,13 +65,6 @@ def _read_each(body: bytes) -> tuple[list[Report], list[Fault]]:
         return [], [_type_fault("", str(error))]
     except msgspec.DecodeError as error:
         raise unreadable_json(str(error)) from None
-    good: list[tuple[int, ReportIn]] = []
-    faults: list[Fault] = []
-    for index, raw in enumerate(unread.reports):
-        try:
-            good.append((index, _REPORT.decode(raw)))
-        except msgspec.ValidationError as error:
-            faults += _faults_inside(index, raw, str(error))
     return _checked(good, unread.money_in, faults)
 
 
@@ -99,6 +98,9 @@ def _faults_of_figure(place: str, row: object) -> Iterator[Fault]:
     if "measure" not in row:
         yield _type_fault(place, "Object missing required field `measure`")
     for member, value in row.items():
+        if member not in _MEMBERS:
+            yield Fault(f"{place}/{escaped(member)}", "unknown_field", _UNKNOWN_FIELD)
+            continue
         pair = {"measure": "cases", member: value}
         try:
             msgspec.convert(pair, FigureIn, strict=True)
@@ -117,12 +119,13 @@ def _type_fault(place: str, said: str) -> Fault:
     pointer = place + re.sub(r"\[(\d+)\]", r"/\1", path).replace(".", "/")
     named = _FIELD.search(what)
     if what.startswith("Object contains unknown field") and named:
-        pointer += f"/{named[1]}"
+        pointer += f"/{escaped(named[1])}"
         return Fault(pointer, "unknown_field", _UNKNOWN_FIELD)
     if what.startswith("Object missing required field") and named:
         pointer += f"/{named[1]}"
         return Fault(pointer, "missing", _MISSING)
-    code = "out_of_range" if ("<=" in what or ">=" in what) else "wrong_type"
+    beyond = any(sign in what for sign in ("<=", ">=", "out of range"))
+    code = "out_of_range" if beyond else "wrong_type"
     plain = what.replace("`", "")
     return Fault(pointer, code, Text(f"Sai kiểu hoặc ngoài khoảng: {plain}.", plain))
 
@@ -148,7 +151,7 @@ def _checked(
         faults += wrong
         if report is not None and not wrong:
             reports.append(report)
-    return reports, faults
+    return reports, list(dict.fromkeys(faults))
 
 
 def _report(
@@ -161,7 +164,11 @@ def _report(
         wrong.append(fault(index, "/period", "unknown_period", _PERIOD))
     source = sent.source
     document = source.document if source else None
-    texts = (("form", sent.form), ("reason", sent.reason), ("source", document))
+    texts = (
+        ("form", sent.form),
+        ("reason", sent.reason),
+        ("source/document", document),
+    )
     for member, text in texts:
         if text is not None and _CONTROL.search(text):
             wrong.append(fault(index, f"/{member}", "control_character", _CONTROLS))

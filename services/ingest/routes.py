@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query, Request
-from pydantic import AwareDatetime
+from pydantic import Field
 
 from libs.common import clock
 from libs.common.clock import VIETNAM, written
@@ -22,6 +22,7 @@ from libs.common.http import (
 )
 from libs.common.keys import Principal
 from libs.common.paging import Cursor, Limit, page, read_cursor
+from libs.common.platform import Moment
 from libs.common.problems import (
     NotFound,
     Text,
@@ -36,6 +37,7 @@ from services.ingest.schemas import REPORTS_EXAMPLE, UnitsIn, reports_schema
 router = api_router()
 Ingest = Annotated[Database, database_of("ingest")]
 Code = Annotated[str, Path(max_length=40)]
+Day = Annotated[date, Field(ge=date(2000, 1, 1), lt=date(2200, 1, 1))]
 
 
 @router.put("/v1/units")
@@ -130,7 +132,7 @@ async def send_reports(
     revision. `wait` holds the answer until the batch is evaluated.
     """
     kind = request.headers.get("content-type", "").split(";")[0].strip()
-    if kind != "application/json":
+    if kind.lower() != "application/json":
         raise UnsupportedMedia(
             "unsupported_media_type",
             Text("Hãy gửi application/json.", "Send application/json."),
@@ -195,7 +197,7 @@ async def get_report(
     period: str,
     principal: Reader,
     database: Ingest,
-    known_at: AwareDatetime | date | None = None,
+    known_at: Moment | Day | None = None,
 ) -> dict[str, object]:
     """One unit's report for one period, as it stands or as it was known then."""
     code = read_period(period).code

@@ -14,6 +14,8 @@ from libs.common.platform import UnitCode
 from services.ingest.domain.reports import COLUMNS
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_COUNT)]
+# Python's $ alone would let a last line break through.
+_CATEGORY = msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$(?!\n)")
 
 
 class SourceIn(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -28,8 +30,7 @@ FigureIn: Any = msgspec.defstruct(
     "FigureIn",
     [
         ("measure", Literal["cases", "money"]),
-        ("category", Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,39}$")],
-         "all"),
+        ("category", Annotated[str, _CATEGORY], "all"),
         ("published_rate", str | None, None),
         # One word, two uses: a count of the forms (thu hồi), or `true` to take
         # the row back.

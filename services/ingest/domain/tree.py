@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
@@ -80,20 +80,27 @@ def _faults_of_parent(
             Text(f"Không có đơn vị «{parent}».", f"There is no unit {parent!r}."),
         )
         return
-    above, passed = _row_on(tree[parent], unit.valid_from), {unit.code}
-    if above is None:
+    if not any(row.in_force(unit.valid_from) for row in tree[parent]):
         yield "/parent", "parent_not_in_force", _NOT_IN_FORCE
-    while above is not None:
-        if above.code in passed:
-            yield "/parent", "cycle", _CYCLE
-            return
-        passed.add(above.code)
-        rows = tree.get(above.parent or "", ())
-        above = _row_on(rows, unit.valid_from)
+    if _meets_itself(unit, unit.valid_from, unit.valid_to or date.max, tree, set()):
+        yield "/parent", "cycle", _CYCLE
 
 
-def _row_on(rows: Sequence[Unit], day: date) -> Unit | None:
-    return next((row for row in rows if row.in_force(day)), None)
+def _meets_itself(
+    unit: Unit,
+    since: date,
+    until: date,
+    tree: Mapping[str, Sequence[Unit]],
+    passed: Set[str],
+) -> bool:
+    """Whether the way up meets a unit twice on any day of these."""
+    if unit.code in passed:
+        return True
+    for row in tree.get(unit.parent or "", ()):
+        first, end = max(since, row.valid_from), min(until, row.valid_to or date.max)
+        if first < end and _meets_itself(row, first, end, tree, passed | {unit.code}):
+            return True
+    return False
 
 
 _DUPLICATE = Text(

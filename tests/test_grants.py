@@ -1,0 +1,151 @@
+"""What PostgreSQL itself refuses each service, whatever its code would ask."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+pytestmark = pytest.mark.anyio
+
+INGEST, SCORING, ALERTS = "dondoc_ingest", "dondoc_scoring", "dondoc_alerts"
+EVERYONE = (INGEST, SCORING, ALERTS)
+EVENT = "INSERT INTO platform.event (topic, key) VALUES ('figures.changed', '2022M05')"
+KEY = "INSERT INTO platform.api_key (id, name, digest, roles, units) VALUES ('k', 'n', '', '{}', '{}')"
+UNIT = "INSERT INTO ingest.unit (code, valid_from, name, name_sort, kind, aliases, codes) VALUES ('X', '2022-01-01', 'X', 'x', 'office', '{}', '[]')"
+BATCH = "INSERT INTO platform.batch (id, key, received_at) VALUES ('b', 'k', now())"
+MESSAGE = "INSERT INTO alerts.message (id, type, body) VALUES ('m', 'ping', '')"
+DECISION = "INSERT INTO alerts.decision VALUES ('2022M05', 'r', 'VN', 'cases', 'all', 1, 'silent', '{}', NULL, '2022-03-08', 'both', NULL, '[]')"
+
+ALLOWED = [
+    *((role, EVENT) for role in EVERYONE),
+    *((role, "SELECT id, attempts FROM platform.event FOR UPDATE") for role in EVERYONE),
+    *((role, "UPDATE platform.event SET attempts = attempts + 1") for role in EVERYONE),
+    *((role, "DELETE FROM platform.event") for role in EVERYONE),
+    *((role, "SELECT digest FROM platform.api_key") for role in EVERYONE),
+    *((role, KEY) for role in EVERYONE),
+    *((role, "UPDATE platform.api_key SET revoked_at = now()") for role in EVERYONE),
+    *((role, "SELECT platform.business_now(), platform.business_date()") for role in EVERYONE),
+    *((role, "INSERT INTO platform.clock VALUES (true, now(), now())") for role in EVERYONE),
+    *((role, "SELECT * FROM platform.unit") for role in EVERYONE),
+    *((role, "SELECT * FROM platform.batch") for role in EVERYONE),
+    *((role, "SELECT * FROM ingest.current_figure") for role in EVERYONE),
+    *((role, "SELECT * FROM ingest.published_report") for role in EVERYONE),
+    (INGEST, BATCH),
+    (INGEST, UNIT),
+    (INGEST, "UPDATE ingest.unit SET valid_to = '2030-01-01'"),
+    (INGEST, "INSERT INTO ingest.figure (period, unit, measure, category, revision) VALUES ('2022M05', 'VN', 'cases', 'all', 1)"),
+    (INGEST, "INSERT INTO ingest.report (unit, period, revision, batch, illustrative, author, received_at) VALUES ('VN', '2022M05', 1, 'b', false, 'k', now())"),
+    (SCORING, "UPDATE platform.batch SET scored_at = now(), evaluated_at = now()"),
+    (SCORING, "SELECT * FROM scoring.rated_figure"),
+    (SCORING, "DELETE FROM scoring.scorecard"),
+    (SCORING, "INSERT INTO scoring.target (unit, year, measure, category, rate, operator, basis, document, author, recorded_at) VALUES ('VN', 2022, 'cases', 'all', 80, 'at_least', '{}', '{}', 'k', now())"),
+    (ALERTS, "UPDATE platform.batch SET opened = 1, closed = 1, evaluated_at = now()"),
+    (ALERTS, "SELECT * FROM scoring.published_scorecard"),
+    (ALERTS, DECISION),
+    (ALERTS, "DELETE FROM alerts.decision"),
+    (ALERTS, MESSAGE),
+    (ALERTS, "UPDATE alerts.delivery SET state = 'leased'"),
+    (ALERTS, "UPDATE alerts.escalation SET state = 'closed'"),
+    (ALERTS, "SELECT id FROM alerts.subscription FOR NO KEY UPDATE SKIP LOCKED"),
+]  # fmt: skip
+
+REFUSED = [
+    *((role, "UPDATE platform.api_key SET digest = ''") for role in EVERYONE),
+    *((role, "UPDATE platform.api_key SET roles = '{admin}'") for role in EVERYONE),
+    *((role, "DELETE FROM platform.api_key") for role in EVERYONE),
+    *((role, "DELETE FROM platform.batch") for role in EVERYONE),
+    *((role, "DELETE FROM platform.clock") for role in EVERYONE),
+    *((role, "TRUNCATE platform.event") for role in EVERYONE),
+    *(
+        (role, f"CREATE TABLE {schema}.mine (n int)")
+        for role in EVERYONE
+        for schema in ("platform", "ingest", "scoring", "alerts", "public")
+    ),
+    *((role, "CREATE SCHEMA mine") for role in EVERYONE),
+    *((role, "DROP VIEW platform.unit") for role in EVERYONE),
+    *((role, "UPDATE ingest.figure SET done = 1") for role in EVERYONE),
+    *((role, "DELETE FROM ingest.figure") for role in EVERYONE),
+    *((role, "UPDATE ingest.report SET reason = ''") for role in EVERYONE),
+    *((role, "DELETE FROM ingest.report") for role in EVERYONE),
+    *((role, "DELETE FROM ingest.unit") for role in EVERYONE),
+    *((role, "UPDATE scoring.target SET rate = 0") for role in EVERYONE),
+    *((role, "DELETE FROM scoring.target") for role in EVERYONE),
+    *((role, f"UPDATE alerts.{name} SET escalation = ''") for role in EVERYONE for name in ("entry", "message")),
+    *((role, f"DELETE FROM alerts.{name}") for role in EVERYONE for name in ("entry", "message", "explanation", "escalation", "delivery", "attempt", "rule", "subscription")),
+    (INGEST, "SELECT * FROM scoring.scorecard"),
+    (INGEST, "SELECT * FROM scoring.published_scorecard"),
+    (INGEST, "SELECT * FROM alerts.escalation"),
+    (INGEST, "SELECT secret FROM alerts.subscription"),
+    (INGEST, "UPDATE platform.batch SET evaluated_at = now()"),
+    (SCORING, BATCH),
+    (SCORING, UNIT),
+    (SCORING, "UPDATE platform.batch SET key = ''"),
+    (SCORING, "SELECT * FROM ingest.figure"),
+    (SCORING, "SELECT * FROM ingest.unit"),
+    (SCORING, "SELECT * FROM alerts.escalation"),
+    (SCORING, MESSAGE),
+    (ALERTS, BATCH),
+    (ALERTS, UNIT),
+    (ALERTS, "UPDATE platform.batch SET received_at = now()"),
+    (ALERTS, "SELECT * FROM ingest.figure"),
+    (ALERTS, "SELECT author FROM ingest.report"),
+    (ALERTS, "SELECT * FROM scoring.scorecard"),
+    (ALERTS, "SELECT * FROM scoring.target"),
+    (ALERTS, "UPDATE scoring.scorecard SET rate = 0"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+async def owner(template: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """The template itself: whatever is tried in it is rolled back."""
+    connection = await asyncpg.connect(f"{template.rsplit('/', 1)[0]}/template_dondoc")
+    yield connection
+    await connection.close()
+
+
+async def tried(
+    owner: asyncpg.Connection[asyncpg.Record], role: str, statement: str
+) -> str:
+    """`done`, or `refused` by the rights of the role; nothing stays."""
+    transaction = owner.transaction()
+    await transaction.start()
+    try:
+        await owner.execute(f"SET LOCAL ROLE {role}")
+        await owner.execute(statement)
+    except asyncpg.InsufficientPrivilegeError:
+        return "refused"
+    finally:
+        await transaction.rollback()
+    return "done"
+
+
+def named(case: tuple[str, str]) -> str:
+    return f"{case[0].removeprefix('dondoc_')}: {case[1][:60]}"
+
+
+@pytest.mark.parametrize("case", ALLOWED, ids=named)
+async def test_a_service_can_do_its_work(
+    owner: asyncpg.Connection[asyncpg.Record], case: tuple[str, str]
+) -> None:
+    assert await tried(owner, *case) == "done"
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=named)
+async def test_a_service_cannot_do_more(
+    owner: asyncpg.Connection[asyncpg.Record], case: tuple[str, str]
+) -> None:
+    assert await tried(owner, *case) == "refused"
+
+
+async def test_no_service_may_log_in_or_stands_above_the_others(
+    owner: asyncpg.Connection[asyncpg.Record],
+) -> None:
+    rows = await owner.fetch(
+        "SELECT rolcanlogin OR rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls"
+        " AS strong FROM pg_roles WHERE rolname = ANY($1)",
+        list(EVERYONE),
+    )
+
+    assert [row["strong"] for row in rows] == [False] * 3
