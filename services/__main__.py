@@ -14,6 +14,7 @@ import typer
 from fastapi import FastAPI
 
 from libs.common import keys, logs, postgres
+from libs.common.database import AWAY
 from libs.common.service import create_app
 from libs.common.settings import Settings
 from services import process
@@ -42,7 +43,6 @@ def serve(
     with database(settings) as (url, server):
         first_key = None
         if server is not None:
-            asyncio.run(prepare(url, settings))
             first_key = asyncio.run(process.first_key(url, settings))
         app = create_app(build(which, url, settings), settings, with_loops=loops)
         asyncio.run(_serve(app, listening, server, first_key))
@@ -54,8 +54,6 @@ def work(which: Annotated[Which, typer.Argument()] = Which.ALL) -> None:
     settings = Settings()
     logs.configure()
     with database(settings) as (url, server):
-        if server is not None:
-            asyncio.run(prepare(url, settings))
         app = create_app(build(which, url, settings), settings)
         asyncio.run(_work(app, server))
 
@@ -93,8 +91,9 @@ async def _work(app: FastAPI, embedded: postgres.Server | None) -> None:
 def migrate() -> None:
     """Bring the database to this version; its shipped rules become active."""
     settings = Settings()
-    with database(settings) as (url, _):
-        asyncio.run(prepare(url, settings))
+    with database(settings) as (url, embedded):
+        if embedded is None:
+            asyncio.run(prepare(url, settings))
     typer.echo("migrated")
 
 
@@ -129,9 +128,7 @@ def create_key(
         finally:
             await connection.close()
 
-    with database(settings) as (url, server):
-        if server is not None:
-            asyncio.run(prepare(url, settings))
+    with database(settings) as (url, _):
         typer.echo(asyncio.run(run(url)))
 
 
@@ -191,7 +188,16 @@ def demo(
 
 def main() -> None:
     """The entry point of `dondoc`."""
-    cli()
+    try:
+        cli()
+    except asyncpg.UndefinedTableError:
+        raise SystemExit(
+            "The database has no schemas of dondoc yet: run `dondoc migrate`."
+        ) from None
+    except postgres.PostgresUnavailable as error:
+        raise SystemExit(str(error)) from None
+    except AWAY as error:
+        raise SystemExit(f"The database cannot be reached: {error}") from None
 
 
 if __name__ == "__main__":

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
+from types import FrameType
 
 import asyncpg
 import uvicorn
@@ -49,12 +51,13 @@ def build(which: Which, url: str, settings: Settings) -> list[Service]:
 
 @contextmanager
 def database(settings: Settings) -> Iterator[tuple[str, postgres.Server | None]]:
-    """DATABASE_URL, or the embedded server for as long as the command runs."""
+    """DATABASE_URL, or the embedded server, migrated, while the command runs."""
     if settings.database_url is not None:
         yield settings.database_url.get_secret_value(), None
         return
     server = postgres.ensure(settings.data / "postgres")
     try:
+        asyncio.run(prepare(server.url, settings))
         yield server.url, server
     finally:
         server.stop()
@@ -94,6 +97,7 @@ class Server(uvicorn.Server):
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # nobody's word is taken for who is asking
             timeout_graceful_shutdown=15,
         )
         super().__init__(config)
@@ -104,6 +108,15 @@ class Server(uvicorn.Server):
         if self.started:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             self._ready(f"http://{host}:{port}")
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop gracefully, and let the command end well.
+
+        uvicorn would raise the signal again, and with it kill us before the
+        embedded database is stopped.
+        """
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
 
 async def tend(embedded: postgres.Server | None) -> None:

@@ -6,6 +6,7 @@ follow-up events in one transaction: a crash rolls back to "never happened".
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -117,6 +118,7 @@ async def consume_one(
     so that one bad event does not hold the others.
     """
     claimed: list[Event] = []
+    started = time.perf_counter()
     try:
         async with database.transaction() as connection:
             rows = await connection.fetch(_CLAIM, topic)
@@ -126,6 +128,13 @@ async def consume_one(
             structlog.contextvars.bind_contextvars(request_id=claimed[0].request)
             await handle(connection, claimed[0].key, claimed)
             await _settle(connection, claimed)
+        await log.ainfo(
+            "event handled",
+            topic=topic,
+            key=claimed[0].key,
+            events=[event.id for event in claimed],
+            ms=round((time.perf_counter() - started) * 1000, 1),
+        )
     except Exception as error:
         if not claimed:
             raise

@@ -198,12 +198,13 @@ async def in_scope(
     """The units at and under `unit` that the key may see, as the tree stood `on`.
 
     Without a day: today's tree, ended units where they last stood. A unit outside
-    the key's subtree answers exactly as one that does not exist.
+    the key's subtree answers exactly as one that does not exist; the root is known
+    to everyone, and under it a key sees its own part.
     """
     known = await connection.fetchval(
         "SELECT EXISTS (SELECT FROM platform.unit WHERE code = $1)", unit
     )
-    if not known or not principal.sees(unit):
+    if not known or not (unit == keys.ROOT or principal.sees(unit)):
         raise unknown_unit_in_path(unit)
     codes = await keys.subtree(connection, [unit], on)
     return sorted(code for code in codes if principal.sees(code))

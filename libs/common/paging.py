@@ -6,13 +6,23 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Sequence
-from typing import Annotated, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 from fastapi import Query
+from typing_extensions import TypedDict
 
 from libs.common.problems import Text, Unacceptable
 
 Row = TypeVar("Row")
+Item = TypeVar("Item")
+
+
+class Page(TypedDict, Generic[Item]):
+    """A list's page; `next` is null on the last one."""
+
+    items: list[Item]
+    next: str | None
+
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many items at most.")]
 Cursor = Annotated[
@@ -59,12 +69,12 @@ def page(
     rows: Sequence[Row],
     limit: int,
     keys: Callable[[Row], Sequence[object]],
-    shown: Callable[[Row], object],
-) -> dict[str, object]:
+    shown: Callable[[Row], Item],
+) -> Page[Item]:
     """`{items, next}` from at most limit + 1 rows; `next` is null on the last page."""
     kept = rows[:limit]
     after = None
     if len(rows) > limit:
         text = json.dumps(list(keys(kept[-1])), ensure_ascii=False)
         after = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-    return {"items": [shown(row) for row in kept], "next": after}
+    return Page(items=[shown(row) for row in kept], next=after)

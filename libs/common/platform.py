@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from fastapi import Depends, Path, Request, Response
 from pydantic import AfterValidator, AwareDatetime, Field
+from typing_extensions import TypedDict
 
 from libs.common import clock, keys
 from libs.common.clock import written
@@ -14,7 +15,7 @@ from libs.common.database import AWAY, UNMIGRATED, Database, Row
 from libs.common.events import notify
 from libs.common.http import Body, PlainText, Reader, api_router, database_of, forbidden
 from libs.common.keys import ROOT, Principal
-from libs.common.paging import Cursor, Limit, page, read_cursor
+from libs.common.paging import Cursor, Limit, Page, page, read_cursor
 from libs.common.problems import (
     Conflict,
     Fault,
@@ -72,16 +73,60 @@ class ClockIn(Body):
     now: Moment
 
 
-def _shown_key(row: Row) -> dict[str, object]:
-    moments = ("created_at", "expires_at", "revoked_at")
-    plain = {name: row[name] for name in ("id", "name", "roles", "units")}
-    return {**plain, **{name: written(row[name]) for name in moments}}
+class KeyShown(TypedDict):
+    """A key without its secret."""
+
+    id: str
+    name: str
+    roles: list[str]
+    units: list[str]
+    created_at: str | None
+    expires_at: str | None
+    revoked_at: str | None
+
+
+class NewKey(KeyShown):
+    """A key with its secret, which is shown once."""
+
+    key: str
+
+
+class ClockShown(TypedDict):
+    """Business time."""
+
+    now: str | None
+
+
+class DeadLetter(TypedDict):
+    """An event that failed every try, with the last error."""
+
+    id: int
+    topic: str
+    key: str
+    batch: str | None
+    request: str | None
+    attempts: int
+    error: str | None
+    created: str | None
+    dead_at: str | None
+
+
+def _shown_key(row: Row) -> KeyShown:
+    return KeyShown(
+        id=row["id"],
+        name=row["name"],
+        roles=row["roles"],
+        units=row["units"],
+        created_at=written(row["created_at"]),
+        expires_at=written(row["expires_at"]),
+        revoked_at=written(row["revoked_at"]),
+    )
 
 
 @router.post("/v1/keys", status_code=201)
 async def create_key(
     body: KeyIn, request: Request, _: RootAdmin, database: Platform
-) -> dict[str, object]:
+) -> NewKey:
     """Make a key. It is shown in this answer and never again."""
     settings: Settings = request.app.state.settings
     key, key_id = keys.mint(settings.env)
@@ -112,13 +157,13 @@ async def create_key(
             units=sorted(set(body.units)),
             expires_at=body.expires_at,
         )
-    return {**_shown_key(row), "key": key}
+    return NewKey(**_shown_key(row), key=key)
 
 
 @router.get("/v1/keys")
 async def list_keys(
     _: RootAdmin, database: Platform, limit: Limit = 100, cursor: Cursor = None
-) -> dict[str, object]:
+) -> Page[KeyShown]:
     """Every key, revoked ones too, without its secret."""
     after = read_cursor(cursor, str)
     async with database.connection() as connection:
@@ -140,16 +185,16 @@ async def revoke_key(
 
 
 @router.get("/v1/clock")
-async def read_clock(_: Reader, database: Platform) -> dict[str, object]:
+async def read_clock(_: Reader, database: Platform) -> ClockShown:
     """Business time: it decides periods, deadlines and duties."""
     async with database.connection() as connection:
-        return {"now": written(await clock.business_now(connection))}
+        return ClockShown(now=written(await clock.business_now(connection)))
 
 
 @router.put("/v1/clock")
 async def move_clock(
     body: ClockIn, request: Request, _: RootAdmin, database: Platform
-) -> dict[str, object]:
+) -> ClockShown:
     """Move business time forward, in demo and test only (404 in production)."""
     if request.app.state.settings.env == "production":
         raise NotFound(
@@ -169,13 +214,13 @@ async def move_clock(
                     f"It is {now}; business time moves forward only.",
                 ),
             )
-        return {"now": written(await clock.business_now(connection))}
+        return ClockShown(now=written(await clock.business_now(connection)))
 
 
 @router.get("/v1/dead-letters")
 async def list_dead_letters(
     _: RootAdmin, database: Platform, limit: Limit = 100, cursor: Cursor = None
-) -> dict[str, object]:
+) -> Page[DeadLetter]:
     """Events that failed every try, with the last error."""
     after = read_cursor(cursor, int)
     async with database.connection() as connection:
@@ -192,7 +237,7 @@ async def list_dead_letters(
 @router.post("/v1/dead-letters/{id}/retry", status_code=202)
 async def retry_dead_letter(
     id: Annotated[int, Path(ge=0, lt=2**63)], _: RootAdmin, database: Platform
-) -> dict[str, object]:
+) -> DeadLetter:
     """Put a dead event back into the queue with all its tries."""
     async with database.transaction() as connection:
         row = await connection.fetchrow(
@@ -206,13 +251,18 @@ async def retry_dead_letter(
     return _shown_letter(row)
 
 
-def _shown_letter(row: Row) -> dict[str, object]:
-    plain = ("id", "topic", "key", "batch", "request", "attempts", "error")
-    return {
-        **{name: row[name] for name in plain},
-        "created": written(row["created"]),
-        "dead_at": written(row["dead_at"]),
-    }
+def _shown_letter(row: Row) -> DeadLetter:
+    return DeadLetter(
+        id=row["id"],
+        topic=row["topic"],
+        key=row["key"],
+        batch=row["batch"],
+        request=row["request"],
+        attempts=row["attempts"],
+        error=row["error"],
+        created=written(row["created"]),
+        dead_at=written(row["dead_at"]),
+    )
 
 
 def _no_such(kind: str, loai: str, name: str) -> NotFound:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from libs.common import clock
 from libs.common.database import Connection
 from libs.common.events import Event
-from services.alerts import store, usecases
-from services.alerts.usecases import Judge
+from services.alerts import evaluation, store, usecases
+from services.alerts.evaluation import Judge
 
 
 async def scores_changed(
@@ -16,7 +16,7 @@ async def scores_changed(
 ) -> None:
     """Judge the period once for all that changed in it."""
     now = await clock.business_now(connection)
-    found = await usecases.evaluate(connection, judge, period, now=now)
+    found = await evaluation.evaluate(connection, judge, period, now=now)
     batches = sorted({event.batch for event in events if event.batch})
     await store.count_in_batches(connection, batches, found.opened, found.closed)
 

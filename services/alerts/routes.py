@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import secrets
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 
 from libs.common import clock, keys
-from libs.common.clock import written
 from libs.common.database import Connection, Database, Row
 from libs.common.http import (
     Reader,
@@ -21,9 +20,9 @@ from libs.common.http import (
 )
 from libs.common.ids import new_id
 from libs.common.keys import ROOT, Principal
-from libs.common.paging import Cursor, Limit, bad_cursor, page, read_cursor
+from libs.common.paging import Cursor, Limit, Page, bad_cursor, page, read_cursor
 from libs.common.problems import Fault, Text, invalid
-from services.alerts import outbox, rulebook, store, usecases
+from services.alerts import evaluation, messages, outbox, shown, store, usecases
 from services.alerts.domain.addresses import AddressRefused
 from services.alerts.domain.signing import new_secret
 from services.alerts.domain.vocabulary import VOCABULARY
@@ -35,6 +34,18 @@ from services.alerts.schemas import (
     SubscriptionIn,
 )
 from services.alerts.sealing import seal
+from services.alerts.shown import (
+    Decision,
+    Delivery,
+    Escalation,
+    EscalationWhole,
+    EvaluationShown,
+    HandedIn,
+    NewSubscription,
+    Pinged,
+    Subscription,
+    Word,
+)
 
 router = api_router()
 Alerts = Annotated[Database, database_of("alerts")]
@@ -47,24 +58,22 @@ Subscriber = Annotated[Principal, allows("subscriber")]
 @router.get("/v1/rules")
 async def list_rules(
     _: Reader, database: Alerts, limit: Limit = 100, cursor: Cursor = None
-) -> dict[str, object]:
+) -> Page[dict[str, Any]]:
     """Every version of every rule, with its text as it was loaded."""
     after = read_cursor(cursor, str, int)
     async with database.connection() as connection:
         rows = await store.rules_listed(connection, after, limit + 1)
-    return page(rows, limit, lambda r: [r["id"], r["version"]], _shown_rule)
+    return page(rows, limit, lambda r: [r["id"], r["version"]], shown.rule)
 
 
 @router.get("/v1/rules/vocabulary")
-async def get_vocabulary(_: Reader) -> dict[str, object]:
+async def get_vocabulary(_: Reader) -> Page[Word]:
     """The names that a rule may use, what each holds and means."""
-    return {
-        "items": [
-            {"name": w.name, "kind": w.kind, "vi": w.says.vi, "en": w.says.en}
-            for w in VOCABULARY.values()
-        ],
-        "next": None,
-    }
+    words = [
+        Word(name=w.name, kind=w.kind, vi=w.says.vi, en=w.says.en)
+        for w in VOCABULARY.values()
+    ]
+    return Page(items=words, next=None)
 
 
 @router.get("/v1/rules/{id}")
@@ -73,28 +82,19 @@ async def get_rule(
     _: Reader,
     database: Alerts,
     version: Annotated[int | None, Query(ge=1, lt=2**31)] = None,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """One version of a rule; without a version the active one."""
     async with database.connection() as connection:
         row = await store.rule_version(connection, id, version)
     if row is None:
         raise usecases.no_such("rule", "quy tắc", id)
-    return _shown_rule(row)
-
-
-def _shown_rule(row: Row) -> dict[str, object]:
-    return {
-        **rulebook.dump(rulebook.load_text(row["source"])),
-        "state": row["state"],
-        "activated_at": written(row["activated_at"]),
-        "source": row["source"],
-    }
+    return shown.rule(row)
 
 
 @router.post("/v1/evaluations")
 async def evaluate(
     body: EvaluationIn, request: Request, principal: Supervisor, database: Alerts
-) -> dict[str, object]:
+) -> EvaluationShown:
     """Judge a period's rows by the active rules, now; `dry_run` leaves nothing behind.
 
     It reaches the units strictly below the key's own (everything for an admin).
@@ -105,7 +105,7 @@ async def evaluate(
         transaction = connection.transaction()
         await transaction.start()
         try:
-            found = await usecases.evaluate(
+            found = await evaluation.evaluate(
                 connection,
                 request.app.state.judge,
                 code,
@@ -119,15 +119,15 @@ async def evaluate(
             await transaction.rollback()
             raise
         await (transaction.rollback() if body.dry_run else transaction.commit())
-    return {
-        "evaluation": new_id("evl"),
-        "at": found.at,
-        "fired": found.fired,
-        "held": found.held,
-        "opened": found.opened,
-        "updated": found.updated,
-        "closed": found.closed,
-    }
+    return EvaluationShown(
+        evaluation=new_id("evl"),
+        at=found.at,
+        fired=found.fired,
+        held=found.held,
+        opened=found.opened,
+        updated=found.updated,
+        closed=found.closed,
+    )
 
 
 async def _supervised(connection: Connection, principal: Principal) -> list[str] | None:
@@ -150,7 +150,7 @@ async def list_decisions(
     verdict: Literal["fired", "held", "silent"] | None = None,
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> dict[str, object]:
+) -> Page[Decision]:
     """The last verdict per rule and row at and under a unit, with its trace."""
     cut = read_period(period)
     after = read_cursor(cursor, str, str, str, str)
@@ -168,21 +168,8 @@ async def list_decisions(
         rows,
         limit,
         lambda r: [r["rule"], r["unit"], r["measure"], r["category"]],
-        _shown_decision,
+        shown.decision,
     )
-
-
-def _shown_decision(row: Row) -> dict[str, object]:
-    plain = ("unit", "period", "measure", "category", "verdict", "missing", "severity")
-    shown = {name: row[name] for name in plain}
-    return {
-        "rule": {"id": row["rule"], "version": row["rule_version"]},
-        **shown,
-        "at": row["at"],
-        "decided_by": row["decided_by"],
-        "why": row["why"],
-        "trace": row["trace"],
-    }
 
 
 @router.get("/v1/escalations")
@@ -197,7 +184,7 @@ async def list_escalations(
     overdue: bool | None = None,
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> dict[str, object]:
+) -> Page[Escalation]:
     """Matters between units and the level above them, oldest first."""
     after = _opened_after(cursor)
     async with database.reading() as connection:
@@ -221,7 +208,7 @@ async def list_escalations(
         rows,
         limit,
         lambda r: [r["opened_at"].isoformat(), r["id"]],
-        lambda row: usecases.escalation(row, now),
+        lambda row: shown.escalation(row, now),
     )
 
 
@@ -239,7 +226,7 @@ def _opened_after(cursor: str | None) -> tuple[object, ...] | None:
 @router.get("/v1/escalations/{id}")
 async def get_escalation(
     id: Id, principal: Reader, database: Alerts
-) -> dict[str, object]:
+) -> EscalationWhole:
     """One matter with its facts, trace, basis, what was handed in, and its history."""
     async with database.reading() as connection:
         now = await clock.business_now(connection)
@@ -248,32 +235,17 @@ async def get_escalation(
             raise usecases.no_such("escalation", "vụ việc", id)
         entries = await store.history(connection, id)
         handed_in = await store.explanations(connection, id)
-    return {
-        **usecases.escalation(row, now),
-        "explanations": [_shown_explanation(e) for e in handed_in],
-        "history": [
-            {
-                "n": e["n"],
-                "change": e["change"],
-                "at": written(e["at"]),
-                "actor": e["actor"],
-                "detail": e["detail"],
-            }
-            for e in entries
-        ],
-    }
-
-
-def _shown_explanation(row: Row) -> dict[str, object]:
-    plain = ("n", "causes", "text", "remedies", "attachments")
-    shown = {name: row[name] for name in plain}
-    return {**shown, "handed_in_at": written(row["handed_in_at"])}
+    return EscalationWhole(
+        **shown.escalation(row, now),
+        explanations=[shown.explanation(one) for one in handed_in],
+        history=[shown.entry(one) for one in entries],
+    )
 
 
 @router.post("/v1/escalations/{id}/acknowledge")
 async def acknowledge(
     id: Id, principal: Responder, database: Alerts, body: NoteIn | None = None
-) -> dict[str, object]:
+) -> Escalation:
     """Say that the unit knows of it. It never stops the clock."""
     note = body.note if body else None
     return await usecases.acknowledge(database, principal, id, note)
@@ -282,7 +254,7 @@ async def acknowledge(
 @router.post("/v1/escalations/{id}/explanations", status_code=201)
 async def hand_in(
     id: Id, body: ExplanationIn, principal: Responder, database: Alerts
-) -> dict[str, object]:
+) -> HandedIn:
     """Hand in an explanation, a plan or a report; it stops the clock."""
     return await usecases.hand_in(
         database,
@@ -298,7 +270,7 @@ async def hand_in(
 @router.post("/v1/subscriptions", status_code=201)
 async def subscribe(
     body: SubscriptionIn, request: Request, principal: Subscriber, database: Alerts
-) -> dict[str, object]:
+) -> NewSubscription:
     """Subscribe an address. The secret stands in this answer and never again.
 
     Deliveries are signed by Standard Webhooks; verify them before trusting them.
@@ -324,7 +296,7 @@ async def subscribe(
             secret=seal(settings.key_for("subscription secrets"), id, secret),
             now=await clock.business_now(connection),
         )
-    return {**_shown_subscription(row), "secret": secret}
+    return NewSubscription(**shown.subscription(row), secret=secret)
 
 
 async def _is_unit(connection: Connection, code: str) -> bool:
@@ -354,7 +326,7 @@ async def list_subscriptions(
     database: Alerts,
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> dict[str, object]:
+) -> Page[Subscription]:
     """The key's subscriptions, without their secrets."""
     after = read_cursor(cursor, str)
     async with database.connection() as connection:
@@ -364,27 +336,27 @@ async def list_subscriptions(
             str(after[0]) if after else None,
             limit + 1,
         )
-    return page(rows, limit, lambda r: [r["id"]], _shown_subscription)
+    return page(rows, limit, lambda r: [r["id"]], shown.subscription)
 
 
 @router.get("/v1/subscriptions/{id}")
 async def get_subscription(
     id: Id, principal: Subscriber, database: Alerts
-) -> dict[str, object]:
+) -> Subscription:
     """One subscription, without its secret."""
     async with database.connection() as connection:
-        return _shown_subscription(await _found(connection, principal, id))
+        return shown.subscription(await _found(connection, principal, id))
 
 
 @router.post("/v1/subscriptions/{id}/ping", status_code=202)
-async def ping(id: Id, principal: Subscriber, database: Alerts) -> dict[str, object]:
+async def ping(id: Id, principal: Subscriber, database: Alerts) -> Pinged:
     """Send a `ping` through the same guarded way as every other message."""
     async with database.transaction() as connection:
         row = await _found(connection, principal, id)
         now = await clock.business_now(connection)
-        message = usecases.message_of("ping", None, {"subscription": id}, now)
+        message = messages.of_ping(id, now)
         await outbox.address_to(connection, message, row["id"])
-    return {"message": message.id}
+    return Pinged(message=message.id)
 
 
 @router.get("/v1/subscriptions/{id}/deliveries")
@@ -394,7 +366,7 @@ async def list_deliveries(
     database: Alerts,
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> dict[str, object]:
+) -> Page[Delivery]:
     """What was sent and how each attempt ended, newest first."""
     before = read_cursor(cursor, int)
     async with database.reading() as connection:
@@ -402,7 +374,7 @@ async def list_deliveries(
         rows = await outbox.deliveries(
             connection, id, int(str(before[0])) if before else None, limit + 1
         )
-    return page(rows, limit, lambda r: [r["id"]], _shown_delivery)
+    return page(rows, limit, lambda r: [r["id"]], shown.delivery)
 
 
 async def _found(connection: Connection, principal: Principal, id: str) -> Row:
@@ -410,23 +382,6 @@ async def _found(connection: Connection, principal: Principal, id: str) -> Row:
     if row is None:
         raise usecases.no_such("subscription", "đăng ký nhận tin", id)
     return row
-
-
-def _shown_subscription(row: Row) -> dict[str, object]:
-    plain = ("id", "url", "types", "under", "min_severity", "state")
-    shown = {name: row[name] for name in plain}
-    return {**shown, "created_at": written(row["created_at"])}
-
-
-def _shown_delivery(row: Row) -> dict[str, object]:
-    plain = ("id", "message", "type", "escalation", "sequence", "state", "attempts")
-    moments = ("created_at", "next_attempt_at", "delivered_at")
-    waiting = row["state"] in ("pending", "retrying", "leased")
-    shown = {name: row[name] for name in plain}
-    shown |= {name: written(row[name]) for name in moments}
-    if not waiting:
-        shown["next_attempt_at"] = None
-    return {**shown, "log": row["log"]}
 
 
 webhooks = APIRouter()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from libs.common.database import Connection, Database
+import asyncpg
+
+from libs.common.database import AWAY, Connection, Database
 from libs.common.events import REPORTS_CHANGED, SCORES_CHANGED, Event, consume_one
 from libs.common.loops import Loop
 from libs.common.service import Check, Service
@@ -16,10 +18,10 @@ from libs.common.settings import Settings
 from services.alerts import inbox, outbox, rulebook, telemetry
 from services.alerts.domain.rules import Rule
 from services.alerts.engine import Engine
+from services.alerts.evaluation import IsWorking, ready_rules
 from services.alerts.routes import router, webhooks
 from services.alerts.sealing import unseal
 from services.alerts.sender import Sender
-from services.alerts.usecases import IsWorking
 from services.alerts.worker import Courier
 from services.alerts.working_days import working_days
 
@@ -78,6 +80,11 @@ def build(
     @asynccontextmanager
     async def running() -> AsyncIterator[None]:
         async with sender:
+            # What an unmigrated or absent database keeps from us now, the first
+            # evaluation asks for again.
+            with suppress(*AWAY, asyncpg.UndefinedTableError):
+                async with database.connection() as connection:
+                    await ready_rules(connection, judge.engine)
             try:
                 yield
             finally:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import Path, Query, Request
 from pydantic import Field
 
 from libs.common import clock
-from libs.common.clock import VIETNAM, written
-from libs.common.database import Database, Row
+from libs.common.clock import VIETNAM
+from libs.common.database import Database
 from libs.common.http import (
     Reader,
     allows,
@@ -21,7 +21,7 @@ from libs.common.http import (
     request_id,
 )
 from libs.common.keys import Principal
-from libs.common.paging import Cursor, Limit, page, read_cursor
+from libs.common.paging import Cursor, Limit, Page, page, read_cursor
 from libs.common.platform import Moment
 from libs.common.problems import (
     NotFound,
@@ -29,10 +29,11 @@ from libs.common.problems import (
     UnsupportedMedia,
     unknown_unit_in_path,
 )
-from services.ingest import intake, store, usecases
-from services.ingest.domain.reports import COLUMNS
+from libs.common.upserts import Upserted
+from services.ingest import intake, shown, store, usecases
 from services.ingest.domain.tree import Unit
 from services.ingest.schemas import REPORTS_EXAMPLE, UnitsIn, reports_schema
+from services.ingest.shown import BatchShown, ReceiptShown, ReportShown, UnitShown
 
 router = api_router()
 Ingest = Annotated[Database, database_of("ingest")]
@@ -43,7 +44,7 @@ Day = Annotated[date, Field(ge=date(2000, 1, 1), lt=date(2200, 1, 1))]
 @router.put("/v1/units")
 async def put_units(
     body: UnitsIn, principal: Annotated[Principal, allows("steward")], database: Ingest
-) -> dict[str, int]:
+) -> Upserted:
     """Upsert dated rows of the tree by (code, valid_from).
 
     A merger or a split is a new unit; a mere change of name is a new dated row.
@@ -73,7 +74,7 @@ async def list_units(
     kind: Literal["national", "province", "office", "officer", "other"] | None = None,
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> dict[str, object]:
+) -> Page[UnitShown]:
     """The tree as of a day (today by default), in Vietnamese order of names."""
     after = read_cursor(cursor, str, str)
     async with database.reading() as connection:
@@ -82,25 +83,20 @@ async def list_units(
         rows = await store.units_on(
             connection, day, codes=codes, kind=kind, after=after, limit=limit + 1
         )
-    return page(rows, limit, lambda r: [r["name_sort"], r["code"]], _shown_unit)
+    return page(rows, limit, lambda r: [r["name_sort"], r["code"]], shown.unit)
 
 
 @router.get("/v1/units/{code}")
 async def get_unit(
     code: Code, principal: Reader, database: Ingest, on: date | None = None
-) -> dict[str, object]:
+) -> UnitShown:
     """One unit as of a day (today by default)."""
     async with database.reading() as connection:
         day = on or clock.day_of(await clock.business_now(connection))
         rows = await store.units_on(connection, day, codes=[code], limit=1)
     if not rows or not principal.sees(code):
         raise unknown_unit_in_path(code)
-    return _shown_unit(rows[0])
-
-
-def _shown_unit(row: Row) -> dict[str, object]:
-    names = ("code", "name", "kind", "parent", "valid_from", "valid_to", "aliases")
-    return {**{name: row[name] for name in names}, "codes": row["codes"]}
+    return shown.unit(rows[0])
 
 
 @router.post(
@@ -124,7 +120,7 @@ async def send_reports(
     database: Ingest,
     on_error: Literal["abort", "accept_valid"] = "abort",
     wait: Annotated[int, Query(ge=0, le=30)] = 0,
-) -> dict[str, object]:
+) -> ReceiptShown:
     """Send units' figures. The same values again change nothing.
 
     A row replaces the stored row whole, rows not mentioned stay, and
@@ -148,21 +144,13 @@ async def send_reports(
     )
     if wait:
         await usecases.batch_at_its_end(database, receipt.batch, None, wait)
-    return {
-        "batch": receipt.batch,
-        "accepted": receipt.accepted,
-        "unchanged": receipt.unchanged,
-        "rejected": [
-            {"index": usecases.report_index(f), **f.shown()} for f in receipt.rejected
-        ],
-        "warnings": [],
-    }
+    return shown.receipt(receipt)
 
 
 @router.get("/v1/batches/{batch}")
 async def get_batch(
     batch: Annotated[str, Path(max_length=64)], principal: Reader, database: Ingest
-) -> dict[str, object]:
+) -> BatchShown:
     """How far a batch has come: received, scored, evaluated, or failed."""
     key = None if principal.scope is None else principal.key
     row = await usecases.batch_at_its_end(database, batch, key, 0)
@@ -171,24 +159,7 @@ async def get_batch(
             "unknown_batch",
             Text(f"Không có lô «{batch}».", f"There is no batch {batch!r}."),
         )
-    return _shown_batch(row)
-
-
-def _shown_batch(row: Row) -> dict[str, object]:
-    state = "received"
-    if row["problem"]:
-        state = "failed"
-    elif row["evaluated_at"]:
-        state = "evaluated"
-    elif row["scored_at"]:
-        state = "scored"
-    moments = ("received_at", "scored_at", "evaluated_at")
-    shown: dict[str, object] = {"batch": row["id"], "state": state}
-    shown |= {name: written(row[name]) for name in moments if row[name]}
-    shown["escalations"] = {"opened": row["opened"], "closed": row["closed"]}
-    if row["problem"]:
-        shown["problem"] = row["problem"]
-    return shown
+    return shown.batch(row)
 
 
 @router.get("/v1/reports")
@@ -198,10 +169,12 @@ async def get_report(
     principal: Reader,
     database: Ingest,
     known_at: Moment | Day | None = None,
-) -> dict[str, object]:
+) -> ReportShown:
     """One unit's report for one period, as it stands or as it was known then."""
     code = read_period(period).code
     async with database.reading() as connection:
+        if not principal.sees(unit):
+            raise unknown_unit_in_path(unit)
         await in_scope(connection, principal, unit)
         moment = known_at or await clock.business_now(connection)
         head, rows = await store.report_as_known(connection, unit, code, end_of(moment))
@@ -213,7 +186,7 @@ async def get_report(
                 f"{unit!r} has not reported {code}.",
             ),
         )
-    return {**_shown_report(head), "figures": [_shown_figure(row) for row in rows]}
+    return shown.report(head, rows)
 
 
 def end_of(moment: datetime | date) -> datetime:
@@ -221,23 +194,3 @@ def end_of(moment: datetime | date) -> datetime:
     if isinstance(moment, datetime):
         return moment.astimezone(UTC)
     return datetime.combine(moment + timedelta(days=1), time(), VIETNAM)
-
-
-def _shown_report(head: Row) -> dict[str, object]:
-    names = ("unit", "period", "revision", "form", "reason")
-    shown = {name: head[name] for name in names}
-    return {**shown, "received_at": written(head["received_at"])}
-
-
-def _shown_figure(row: Row) -> dict[str, Any]:
-    shown: dict[str, Any] = {"measure": row["measure"], "category": row["category"]}
-    if row["published_rate"] is not None:
-        shown["published_rate"] = str(row["published_rate"])
-    shown |= {name: row[name] for name in COLUMNS if row[name] is not None}
-    shown["revision"] = row["revision"]
-    shown["source"] = {
-        "document": row["document"],
-        "date": row["document_date"],
-        "illustrative": row["illustrative"],
-    }
-    return shown

@@ -16,6 +16,7 @@ from libs.common.ids import new_id
 from libs.common.keys import Principal
 from libs.common.periods import Period
 from libs.common.problems import Fault, Text, invalid
+from libs.common.upserts import Upserted
 from services.ingest import store
 from services.ingest.domain import tree as trees
 from services.ingest.domain.names import nearest
@@ -23,6 +24,9 @@ from services.ingest.domain.reports import Report, Row, changes, fault
 from services.ingest.domain.tree import Unit
 
 Changed = tuple[Report, int, tuple[Row, ...]]
+
+MOST_HINTS = 10
+"""Unknown units answered with the nearest names: comparing with all takes time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class Receipt:
 
 async def put_units(
     database: Database, principal: Principal, units: Sequence[Unit]
-) -> dict[str, int]:
+) -> Upserted:
     """Upsert rows of the tree and queue every period whose tree they touch."""
     async with database.transaction() as connection:
         await store.one_writer(connection, ["tree"])
@@ -54,11 +58,11 @@ async def put_units(
         created = sum((u.code, u.valid_from) not in before for u in changed)
         await store.put_units(connection, changed)
         await _queue_touched(connection, changed)
-    return {
-        "created": created,
-        "updated": len(changed) - created,
-        "unchanged": len(units) - len(changed),
-    }
+    return Upserted(
+        created=created,
+        updated=len(changed) - created,
+        unchanged=len(units) - len(changed),
+    )
 
 
 def _outside(
@@ -143,9 +147,10 @@ async def _placed(
         if principal.sees(unit.code):
             rows[unit.code].append(unit)
     good, faults = [], []
+    hints: dict[str, list[str]] = {}
     for report in reports:
         end = Period.parse(report.period).end
-        found = _misplaced(report, rows, end, clock.day_of(now))
+        found = _misplaced(report, rows, end, clock.day_of(now), hints)
         if found is None:
             good.append(report)
         else:
@@ -154,14 +159,18 @@ async def _placed(
 
 
 def _misplaced(
-    report: Report, rows: dict[str, list[Unit]], end: date, today: date
+    report: Report,
+    rows: dict[str, list[Unit]],
+    end: date,
+    today: date,
+    hints: dict[str, list[str]],
 ) -> Fault | None:
     if report.unit not in rows:
-        names = [(u.code, n) for r in rows.values() for u in r for n in _names(u)]
+        if report.unit not in hints and len(hints) < MOST_HINTS:
+            names = [(u.code, n) for r in rows.values() for u in r for n in _names(u)]
+            hints[report.unit] = nearest(report.unit[:80], names)
         return _unknown(
-            f"/reports/{report.index}/unit",
-            report.unit,
-            nearest(report.unit[:80], names),
+            f"/reports/{report.index}/unit", report.unit, hints.get(report.unit, ())
         )
     if not any(unit.in_force(end) for unit in rows[report.unit]):
         return fault(report.index, "/unit", "unit_not_in_force", _not_in_force(end))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query, Response
 from fastapi.responses import JSONResponse
@@ -22,11 +23,19 @@ from libs.common.http import (
     read_period,
 )
 from libs.common.keys import ROOT, Principal
-from libs.common.paging import Cursor, Limit, page, read_cursor
+from libs.common.paging import Cursor, Limit, Page, page, read_cursor
 from libs.common.periods import Period
 from libs.common.problems import NotFound, Text, unknown_unit_in_path
-from services.scoring import store, usecases
+from libs.common.upserts import Upserted
+from services.scoring import shown, store, usecases
 from services.scoring.schemas import Category, TargetsIn
+from services.scoring.shown import (
+    Ranking,
+    RankingLine,
+    Scorecard,
+    TargetShown,
+    UnitScorecards,
+)
 from services.scoring.store import TargetRow
 
 router = api_router()
@@ -41,7 +50,7 @@ async def put_targets(
     body: TargetsIn,
     principal: Annotated[Principal, allows("steward")],
     database: Scoring,
-) -> dict[str, int]:
+) -> Upserted:
     """Set or amend targets; the earlier ones stay as what was known then."""
     targets = [
         TargetRow(
@@ -67,7 +76,7 @@ async def list_targets(
     year: Annotated[int | None, Query(ge=2000, le=2199)] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> dict[str, object]:
+) -> Page[TargetShown]:
     """The targets in force at and under a unit."""
     after = read_cursor(cursor, int)
     async with database.reading() as connection:
@@ -79,16 +88,7 @@ async def list_targets(
             after=int(str(after[0])) if after else 0,
             limit=limit + 1,
         )
-    return page(rows, limit, lambda row: [row["id"]], _shown_target)
-
-
-def _shown_target(row: Row) -> dict[str, object]:
-    names = ("unit", "year", "measure", "category", "operator", "basis", "document")
-    return {
-        **{name: row[name] for name in names},
-        "rate": str(row["rate"]),
-        "recorded_at": written(row["recorded_at"]),
-    }
+    return page(rows, limit, lambda row: [row["id"]], shown.target)
 
 
 @router.get("/v1/scorecards")
@@ -102,7 +102,7 @@ async def list_scorecards(
     under: str = ROOT,
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> dict[str, object]:
+) -> Page[Scorecard]:
     """Everything computed for the rows of a period, in order of names."""
     cut = read_period(period)
     after = read_cursor(cursor, str, str, str, str)
@@ -123,7 +123,7 @@ async def list_scorecards(
         rows,
         limit,
         lambda r: [r["name_sort"], r["unit"], r["measure"], r["category"]],
-        lambda row: usecases.scorecard(row, now),
+        lambda row: shown.scorecard(row, now),
     )
 
 
@@ -133,7 +133,7 @@ async def get_scorecards(
     period: PeriodIn,
     principal: Reader,
     database: Scoring,
-) -> dict[str, object]:
+) -> UnitScorecards:
     """All rows of one unit for one period."""
     cut = read_period(period)
     async with database.reading() as connection:
@@ -144,11 +144,11 @@ async def get_scorecards(
         if not rows:
             await in_scope(connection, principal, unit)
             raise _not_reported(unit, cut)
-    return {
-        "unit": unit,
-        "period": cut.code,
-        "items": [usecases.scorecard(row, now) for row in rows],
-    }
+    return UnitScorecards(
+        unit=unit,
+        period=cut.code,
+        items=[shown.scorecard(row, now) for row in rows],
+    )
 
 
 def _not_reported(unit: str, cut: Period) -> NotFound:
@@ -161,7 +161,16 @@ def _not_reported(unit: str, cut: Period) -> NotFound:
     )
 
 
-@router.get("/v1/rankings/{period}", response_model=None)
+_RANKING: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": Ranking,
+        "content": {"text/csv": {"schema": {"type": "string"}}},
+        "description": "The appendix, as JSON or as CSV.",
+    }
+}
+
+
+@router.get("/v1/rankings/{period}", response_model=None, responses=_RANKING)
 async def get_ranking(
     period: PeriodIn,
     principal: Reader,
@@ -199,29 +208,31 @@ async def get_ranking(
             after=int(str(after[0])) if after and format == "json" else 0,
             limit=limit + 1 if format == "json" else None,
         )
-    first = usecases.national_line(national) if national else None
+    first = shown.national_line(national) if national else None
 
-    def line(row: Row) -> dict[str, object]:
-        return usecases.ranking_line(row, after_national=first is not None)
+    def line(row: Row) -> RankingLine:
+        return shown.ranking_line(row, after_national=first is not None)
 
     if format == "csv":
         lines = [*([first] if first else []), *(line(row) for row in rows)]
         return Response(_csv(lines), media_type="text/csv; charset=utf-8")
-    shown = {
-        "period": cut.code,
-        "measure": measure,
-        "category": category,
-        "kind": kind,
-        "national": first,
-        **page(rows, limit, lambda row: [row["line"]], line),
-    }
-    return JSONResponse(shown)
+    listed = page(rows, limit, lambda row: [row["line"]], line)
+    whole = Ranking(
+        period=cut.code,
+        measure=measure,
+        category=category,
+        kind=kind,
+        national=first,
+        items=listed["items"],
+        next=listed["next"],
+    )
+    return JSONResponse(whole)
 
 
 _HEADER = ("stt", "rank", "unit", "name", "rate", "above_national")
 
 
-def _csv(lines: list[dict[str, object]]) -> str:
+def _csv(lines: Sequence[RankingLine]) -> str:
     file = io.StringIO()
     writer = csv.DictWriter(file, _HEADER, lineterminator="\r\n")
     writer.writeheader()

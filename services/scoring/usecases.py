@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from decimal import Decimal
 
 from libs.common import clock, keys
-from libs.common.database import Connection, Database, Row
+from libs.common.database import Connection, Database
 from libs.common.events import FIGURES_CHANGED, News, publish
 from libs.common.keys import Principal
 from libs.common.periods import Period
 from libs.common.problems import Fault, Text, invalid
+from libs.common.upserts import Upserted
 from services.scoring import store
-from services.scoring.domain.arithmetic import Target, met, shortfall, written
 from services.scoring.domain.yardsticks import rate_for
 from services.scoring.store import TargetRow
 
@@ -32,7 +31,7 @@ async def rescore(connection: Connection, code: str) -> None:
 
 async def put_targets(
     database: Database, principal: Principal, targets: Sequence[TargetRow]
-) -> dict[str, int]:
+) -> Upserted:
     """Keep new and amended targets, and queue the periods of their years."""
     async with database.transaction() as connection:
         await _check_targets(connection, principal, targets)
@@ -51,11 +50,11 @@ async def put_targets(
             connection, [News(FIGURES_CHANGED, p, None, None) for p in sorted(touched)]
         )
     created = sum(t.cell not in before for t in changed)
-    return {
-        "created": created,
-        "updated": len(changed) - created,
-        "unchanged": len(targets) - len(changed),
-    }
+    return Upserted(
+        created=created,
+        updated=len(changed) - created,
+        unchanged=len(targets) - len(changed),
+    )
 
 
 async def _check_targets(
@@ -92,116 +91,3 @@ async def everyone_under(
 ) -> list[str]:
     """All units that a rank under `under` counts, seen by the key or not."""
     return sorted(await keys.subtree(connection, [under], period.end))
-
-
-def scorecard(row: Row, known_at: str | None) -> dict[str, object]:
-    """A scorecard as the API gives it; what cannot be known is null with a why."""
-    why: dict[str, str] = {}
-    rate: Decimal | None = row["rate"]
-    if rate is None:
-        why["rate"] = "no_denominator" if row["enforceable"] == 0 else "no_figures"
-    shown: dict[str, object] = {
-        "unit": row["unit"],
-        "name": row["name"],
-        "kind": row["kind"],
-        "period": row["period"],
-        "measure": row["measure"],
-        "category": row["category"],
-        "done": row["done"],
-        "enforceable": row["enforceable"],
-        "done_basis": row["done_basis"],
-        "rate": _text(rate),
-        **_against_target(row, rate, why),
-        "last_year": _last_year(row, rate),
-        "rank": _rank(row),
-        "above_national": _text(_minus(rate, row["national_rate"])),
-        "illustrative": row["illustrative"],
-        "revision": row["revision"],
-        "known_at": known_at,
-    }
-    if why:
-        shown["why"] = why
-    return shown
-
-
-def _against_target(
-    row: Row, rate: Decimal | None, why: dict[str, str]
-) -> dict[str, object]:
-    if row["target_rate"] is None:
-        why |= dict.fromkeys(("target", "met", "shortfall"), "no_target")
-        return {"target": None, "met": None, "shortfall": None}
-    own = row["target_unit"] == row["unit"]
-    shown = {
-        "rate": _text(row["target_rate"]),
-        "operator": row["target_operator"],
-        "document": row["target_document"],
-        "inherited_from": None if own else row["target_unit"],
-    }
-    if rate is None:
-        why |= dict.fromkeys(("met", "shortfall"), why["rate"])
-        return {"target": shown, "met": None, "shortfall": None}
-    target = Target(row["target_rate"], row["target_operator"])
-    lacking = shortfall(rate, target, done=row["done"], enforceable=row["enforceable"])
-    for name in ("exact", "needed"):
-        if getattr(lacking, name) is None:
-            why[f"shortfall.{name}"] = "no_counts"
-    return {
-        "target": shown,
-        "met": met(rate, target),
-        "shortfall": {
-            "points": _text(lacking.points),
-            "exact": written(lacking.exact),
-            "needed": lacking.needed,
-        },
-    }
-
-
-def _last_year(row: Row, rate: Decimal | None) -> dict[str, object]:
-    shown: dict[str, object] = {
-        "period": row["last_period"],
-        "rate": _text(row["last_rate"]),
-        "points": _text(_minus(rate, row["last_rate"])),
-        "basis": "none" if row["last_why"] else "as_reported",
-        "illustrative": row["last_illustrative"],
-    }
-    if row["last_why"]:
-        shown["why"] = row["last_why"]
-    return shown
-
-
-def _rank(row: Row) -> dict[str, object] | None:
-    if row["rank_position"] is None:
-        return None
-    return {"position": row["rank_position"], "of": row["rank_of"], "under": "VN"}
-
-
-def ranking_line(row: Row, *, after_national: bool) -> dict[str, object]:
-    """One printed line of a ranking."""
-    return {
-        "stt": row["line"] + after_national,
-        "rank": row["rank"],
-        "unit": row["unit"],
-        "name": row["name"],
-        "rate": _text(row["rate"]),
-        "above_national": _text(_minus(row["rate"], row["national_rate"])),
-    }
-
-
-def national_line(row: Row) -> dict[str, object]:
-    """The national row: first, STT 1, without a rank."""
-    return {
-        "stt": 1,
-        "rank": None,
-        "unit": row["unit"],
-        "name": row["name"],
-        "rate": _text(row["rate"]),
-        "above_national": None,
-    }
-
-
-def _minus(one: Decimal | None, other: Decimal | None) -> Decimal | None:
-    return None if one is None or other is None else one - other
-
-
-def _text(number: Decimal | None) -> str | None:
-    return None if number is None else str(number)

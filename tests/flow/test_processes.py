@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+import httpx
 import pytest
 
 from demo.api import Api
 from demo.stage import OPENS, receiver
 from demo.story import tell
+from tests.conftest import at
 from tests.support.processes import (
     Process,
     admin_key,
@@ -37,7 +40,7 @@ def environment(url: str) -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Three:
     """Each service alone in its process, and an administrator's key for all."""
 
@@ -45,26 +48,47 @@ class Three:
     addresses: dict[str, str]
     key: str
 
-    def ask(self, service: str, method: str, path: str, **more: Any) -> Any:
-        """The answer of one service, with the administrator's key or a given one."""
-        with client(self.addresses[service], more.pop("key", self.key)) as http:
+    def ask(
+        self, service: str, method: str, path: str, *, key: str = "", **more: Any
+    ) -> httpx.Response:
+        """The answer of one service, to the administrator or to another key."""
+        with client(self.addresses[service], key or self.key) as http:
             return http.request(method, path, **more)
 
 
-@pytest.fixture
-def three(empty_url: str, tmp_path: Path) -> Iterator[Three]:
-    here = environment(empty_url)
-    assert "migrated" in finished("migrate", within=tmp_path / "migrate", **here)
+@pytest.fixture(scope="module")
+def three(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Three]:
+    """Migrated, keyed and served by one command each; ended by SIGTERM."""
+    asyncio.run(_execute(cluster, "CREATE DATABASE three"))
+    here = environment(at(cluster, "three"))
+    within = tmp_path_factory.mktemp("three")
+    assert "migrated" in finished("migrate", within=within / "migrate", **here)
     with ExitStack() as stack:
         processes = {
             name: stack.enter_context(
-                started("serve", name, within=tmp_path / name, **here)
+                started("serve", name, within=within / name, **here)
             )
             for name in SERVICES
         }
-        key = admin_key(tmp_path / "key", **here)
+        key = admin_key(within / "key", **here)
         addresses = {name: process.address() for name, process in processes.items()}
         yield Three(processes, addresses, key)
+        _sigterm_ends_them_well(*processes.values())
+    asyncio.run(_execute(cluster, "DROP DATABASE three WITH (FORCE)"))
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _sigterm_ends_them_well(*processes: Process) -> None:
+    for process in processes:
+        assert process.end() == 0, process
+        assert "Traceback" not in process.errors.read_text("utf-8"), process
 
 
 def test_three_processes_tell_the_letters_like_one(three: Three) -> None:
@@ -74,9 +98,6 @@ def test_three_processes_tell_the_letters_like_one(three: Three) -> None:
 
     assert differences == []
     assert any("68  vn.dondoc.escalation.opened" in line for line in told), told
-    for name, process in three.processes.items():
-        assert process.end() == 0, f"{name} after SIGTERM: {process}"
-        assert "Traceback" not in str(process)
 
 
 async def _told(three: Three, told: list[str]) -> list[str]:
@@ -88,24 +109,20 @@ async def _told(three: Three, told: list[str]) -> list[str]:
         await api.close()
 
 
-def test_a_request_and_a_key_are_known_to_all_three_processes(three: Three) -> None:
-    """What one is told holds at the others: whose keys live, whose request it was."""
-    _a_key_made_at_one_opens_all_until_it_is_revoked_at_another(three)
-    _a_request_given_to_ingest_is_in_every_log(three)
+@pytest.mark.parametrize(
+    ("maker", "revoker"), [*zip(SERVICES, reversed(SERVICES), strict=True)]
+)
+def test_a_key_opens_all_three_until_any_one_revokes_it(
+    three: Three, maker: str, revoker: str
+) -> None:
+    wanted = {"name": maker, "roles": ["admin"], "units": ["VN"]}
+    made = three.ask(maker, "POST", "/v1/keys", json=wanted).json()
+    assert _listing_keys(three, made["key"]) == [200, 200, 200]
 
+    revoked = three.ask(revoker, "DELETE", f"/v1/keys/{made['id']}")
 
-def _a_key_made_at_one_opens_all_until_it_is_revoked_at_another(three: Three) -> None:
-    for maker, revoker in zip(SERVICES, reversed(SERVICES), strict=True):
-        wanted = {"name": maker, "roles": ["admin"], "units": ["VN"]}
-        made = three.ask(maker, "POST", "/v1/keys", json=wanted)
-        assert made.status_code == 201, made.text
-        key, id = made.json()["key"], made.json()["id"]
-        assert _listing_keys(three, key) == [200, 200, 200]
-
-        revoked = three.ask(revoker, "DELETE", f"/v1/keys/{id}")
-
-        assert revoked.status_code == 204
-        assert _listing_keys(three, key) == [401, 401, 401]
+    assert revoked.status_code == 204
+    assert _listing_keys(three, made["key"]) == [401, 401, 401]
 
 
 def _listing_keys(three: Three, key: str) -> list[int]:
@@ -113,26 +130,27 @@ def _listing_keys(three: Three, key: str) -> list[int]:
     return [answer.status_code for answer in answers]
 
 
-def _a_request_given_to_ingest_is_in_every_log(three: Three) -> None:
-    three.ask("ingest", "PUT", "/v1/units", json=sample("units_2022.json"))
+def test_a_request_sent_to_ingest_is_named_in_all_three_logs(three: Three) -> None:
+    figures = {"measure": "cases", "enforceable": 100, "done": 40}
+    report = {"unit": "VN", "period": "2021M03", "figures": [figures]}
 
     sent = three.ask(
         "ingest",
         "POST",
         "/v1/reports",
+        headers={"x-request-id": "the-request"},
         params={"wait": 30},
-        headers={"x-request-id": "letter-679"},
-        json=sample("reports_679.json"),
+        json={"reports": [report]},
     )
 
     assert sent.status_code == 202, sent.text
-    assert sent.headers["x-request-id"] == "letter-679"
-    for name, process in three.processes.items():
+    assert sent.headers["x-request-id"] == "the-request"
+    for name in SERVICES:
         until(
-            lambda log=process.log: any(
-                line.get("request_id") == "letter-679" for line in log()
+            lambda log=three.processes[name].log: any(
+                line.get("request_id") == "the-request" for line in log()
             ),
-            or_say=lambda name=name: f"the log of {name} does not name the request",
+            or_say=lambda name=name: f"the log of {name} does not name it",
         )
 
 
@@ -154,6 +172,4 @@ def test_loops_work_in_a_process_apart_from_http(url: str, tmp_path: Path) -> No
         assert batch["state"] == "evaluated"
         assert any("topic" in line for line in loops.log())
         assert not any("topic" in line for line in http.log())
-        for process in (http, loops):
-            assert process.end() == 0, process
-            assert "Traceback" not in str(process)
+        _sigterm_ends_them_well(http, loops)

@@ -29,7 +29,7 @@ class Process:
     errors: Path
 
     def said(self, start: str, *, seconds: float = 60) -> str:
-        """The rest of the first line of output that starts so, once it is there."""
+        """The first line of output that starts so, once it is there."""
 
         def line() -> str | None:
             # What came last may be half a line.
@@ -37,14 +37,14 @@ class Process:
             found = [one for one in lines if one.startswith(start)]
             if not found and self.child.poll() is not None:
                 raise AssertionError(f"it ended with {self.child.returncode}: {self}")
-            return found[0].removeprefix(start) if found else None
+            return found[0] if found else None
 
         return until(line, seconds=seconds, or_say=lambda: f"no {start!r}: {self}")
 
     def address(self) -> str:
         """Where it serves, once it is ready."""
         self.said("ready")
-        return self.said("dondoc at ").partition(",")[0]
+        return self.said("dondoc at ").removeprefix("dondoc at ").partition(",")[0]
 
     def log(self) -> list[dict[str, Any]]:
         """Its log lines so far."""

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 
 _LETTERS = "aăâbcdđeêfghijklmnoôơpqrstuưvwxyz"
+_CLOSE = 0.6
 _TONES = "\u0300\u0309\u0303\u0301\u0323"  # huyền, hỏi, ngã, sắc, nặng
 
 
@@ -42,11 +43,13 @@ def nearest(name: str, known: Iterable[tuple[str, str]], most: int = 3) -> list[
     >>> nearest("Tra Vihn", [("TV", "Trà Vinh"), ("HN", "Hà Nội")])
     ['TV']
     """
-    wanted = folded(name)
+    matcher = difflib.SequenceMatcher(None, b=folded(name))
     likeness: dict[str, float] = {}
     for code, spelling in known:
         for form in (folded(code), folded(spelling)):
-            match = difflib.SequenceMatcher(None, wanted, form).ratio()
-            likeness[code] = max(match, likeness.get(code, 0))
-    close = [code for code in likeness if likeness[code] >= 0.6]
+            matcher.set_seq1(form)
+            # The quick ones are upper bounds: most names need no closer look.
+            if min(matcher.real_quick_ratio(), matcher.quick_ratio()) >= _CLOSE:
+                likeness[code] = max(matcher.ratio(), likeness.get(code, 0))
+    close = [code for code in likeness if likeness[code] >= _CLOSE]
     return sorted(close, key=lambda code: (-likeness[code], code))[:most]

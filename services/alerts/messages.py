@@ -1,0 +1,69 @@
+"""What subscribers hear, as CloudEvents whose bytes are made once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from libs.common.clock import written
+from libs.common.database import Row
+from libs.common.ids import new_id
+from services.alerts import shown
+from services.alerts.domain.escalation import ANNOUNCED, Change
+from services.alerts.outbox import Message
+
+
+def of_matter(matter: Mapping[str, Any], change: Change, now: datetime) -> Message:
+    """A change of a matter; its data is the matter as the API gives it."""
+    return event(
+        ANNOUNCED[change],
+        matter["unit"],
+        shown.escalation(matter, now),
+        now,
+        severity=matter["severity"],
+        escalation=matter["id"],
+        sequence=matter["sequence"],
+    )
+
+
+def of_report(row: Row, now: datetime) -> Message:
+    """A revision of a report: the first is accepted, a later one a correction."""
+    type = "report.accepted" if row["revision"] == 1 else "report.corrected"
+    names = ("unit", "period", "revision", "batch", "form", "reason", "illustrative")
+    data = {name: row[name] for name in names}
+    data["received_at"] = written(row["received_at"])
+    return event(type, row["unit"], data, now)
+
+
+def of_ping(subscription: str, now: datetime) -> Message:
+    """A test of one subscription."""
+    return event("ping", None, {"subscription": subscription}, now)
+
+
+def event(
+    type: str,
+    unit: str | None,
+    data: Mapping[str, Any],
+    now: datetime,
+    *,
+    severity: str | None = None,
+    escalation: str | None = None,
+    sequence: int | None = None,
+) -> Message:
+    """A CloudEvents 1.0 body, made once: every attempt sends exactly these bytes."""
+    id = new_id("msg")
+    event: dict[str, object] = {
+        "specversion": "1.0",
+        "id": id,
+        "source": "/dondoc",
+        "type": f"vn.dondoc.{type}",
+        "time": written(now),
+        "datacontenttype": "application/json",
+    }
+    if unit is not None:
+        event["subject"] = unit
+    event["data"] = data
+    body = json.dumps(event, ensure_ascii=False, default=str).encode()
+    return Message(id, type, unit, body, severity, escalation, sequence)

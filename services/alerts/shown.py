@@ -1,0 +1,328 @@
+"""Escalations, decisions, rules, subscriptions as the API and subscribers get them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any, NotRequired
+
+from typing_extensions import TypedDict
+
+from libs.common.clock import written
+from libs.common.database import Row
+from services.alerts import rulebook
+from services.alerts.domain.escalation import State, overdue
+
+
+class RuleVersion(TypedDict):
+    """Which version of which rule."""
+
+    id: str
+    version: int
+
+
+class Due(TypedDict):
+    """A deadline: the day as a letter names it, and the moment it is past."""
+
+    on: str
+    inclusive: bool
+    ends_at: str | None
+
+
+class Escalation(TypedDict):
+    """One standing matter between a unit and the level above it."""
+
+    id: str
+    rule: RuleVersion
+    title: dict[str, str]
+    unit: str
+    period: str | None
+    measure: str | None
+    category: str | None
+    state: str
+    closed_as: NotRequired[str]
+    severity: str
+    opened_at: str | None
+    acknowledged_at: NotRequired[str | None]
+    overdue: bool
+    level: int
+    addressed_to: str
+    owes: str
+    due: Due | None
+    facts: dict[str, Any]
+    trace: list[dict[str, Any]]
+    basis: list[dict[str, Any]]
+    decided_by: str
+    why: NotRequired[str]
+    illustrative: bool
+    sequence: int
+
+
+class HandedIn(Escalation):
+    """The matter after something was handed in, and its number."""
+
+    n: int
+
+
+class Explanation(TypedDict):
+    """What was handed in."""
+
+    n: int
+    causes: list[str]
+    text: str
+    remedies: list[dict[str, Any]]
+    attachments: list[str]
+    handed_in_at: str | None
+
+
+class Entry(TypedDict):
+    """One line of a matter's log."""
+
+    n: int
+    change: str
+    at: str | None
+    actor: str
+    detail: dict[str, Any]
+
+
+class EscalationWhole(Escalation):
+    """A matter with what was handed in and its history."""
+
+    explanations: list[Explanation]
+    history: list[Entry]
+
+
+class Fired(TypedDict):
+    """A row that a rule fired on."""
+
+    rule: str
+    unit: str
+    measure: str
+    category: str
+    severity: str
+
+
+class Held(TypedDict):
+    """A row that a rule could not judge, and what is missing."""
+
+    rule: str
+    unit: str
+    measure: str
+    category: str
+    missing: list[str]
+
+
+class EvaluationShown(TypedDict):
+    """What judging a period came to."""
+
+    evaluation: str
+    at: date
+    fired: list[Fired]
+    held: list[Held]
+    opened: int
+    updated: int
+    closed: int
+
+
+class Decision(TypedDict):
+    """The last verdict of a rule on a row, with both sides of each comparison."""
+
+    rule: RuleVersion
+    unit: str
+    period: str
+    measure: str
+    category: str
+    verdict: str
+    missing: list[str]
+    severity: str | None
+    at: date
+    decided_by: str
+    why: str | None
+    trace: list[dict[str, Any]]
+
+
+class Word(TypedDict):
+    """A name that a rule may use."""
+
+    name: str
+    kind: str
+    vi: str
+    en: str
+
+
+class Subscription(TypedDict):
+    """A webhook address and what it wants to hear."""
+
+    id: str
+    url: str
+    types: list[str]
+    under: str
+    min_severity: str | None
+    state: str
+    created_at: str | None
+
+
+class NewSubscription(Subscription):
+    """The subscription with its secret, which is shown once."""
+
+    secret: str
+
+
+class Pinged(TypedDict):
+    """The message that was sent."""
+
+    message: str
+
+
+class Attempt(TypedDict):
+    """How one post ended; `response` is the start of the answer, made harmless."""
+
+    n: int
+    started_at: str | None
+    status: int | None
+    error: str | None
+    response: str | None
+    ms: int | None
+
+
+class Delivery(TypedDict):
+    """One message to one subscription."""
+
+    id: int
+    message: str
+    type: str
+    escalation: str | None
+    sequence: int | None
+    state: str
+    attempts: int
+    created_at: str | None
+    next_attempt_at: str | None
+    delivered_at: str | None
+    log: list[Attempt]
+
+
+def escalation(matter: Mapping[str, Any] | Row, now: datetime) -> Escalation:
+    """A matter; `overdue` is computed at the moment of reading."""
+    state = State(matter["state"])
+    shown = Escalation(
+        id=matter["id"],
+        rule=RuleVersion(id=matter["rule"], version=matter["rule_version"]),
+        title=matter["title"],
+        unit=matter["unit"],
+        period=matter["period"],
+        measure=matter["measure"],
+        category=matter["category"],
+        state=state,
+        severity=matter["severity"],
+        opened_at=written(matter["opened_at"]),
+        overdue=overdue(state, matter["ends_at"], now),
+        level=matter["level"],
+        addressed_to=matter["addressed_to"],
+        owes=matter["owes"],
+        due=_due(matter),
+        facts=matter["facts"],
+        trace=matter["trace"],
+        basis=matter["basis"],
+        decided_by=matter["decided_by"],
+        illustrative=matter["illustrative"],
+        sequence=matter["sequence"],
+    )
+    if matter["why"] is not None:
+        shown["why"] = matter["why"]
+    if matter["closed_as"] is not None:
+        shown["closed_as"] = matter["closed_as"]
+    if matter["acknowledged_at"] is not None:
+        shown["acknowledged_at"] = written(matter["acknowledged_at"])
+    return shown
+
+
+def _due(matter: Mapping[str, Any] | Row) -> Due | None:
+    if matter["ends_at"] is None:
+        return None
+    return Due(
+        on=matter["due_on"].isoformat(),
+        inclusive=matter["due_inclusive"],
+        ends_at=written(matter["ends_at"]),
+    )
+
+
+def explanation(row: Row) -> Explanation:
+    """One explanation, plan or report."""
+    return Explanation(
+        n=row["n"],
+        causes=row["causes"],
+        text=row["text"],
+        remedies=row["remedies"],
+        attachments=row["attachments"],
+        handed_in_at=written(row["handed_in_at"]),
+    )
+
+
+def entry(row: Row) -> Entry:
+    """One line of a log."""
+    return Entry(
+        n=row["n"],
+        change=row["change"],
+        at=written(row["at"]),
+        actor=row["actor"],
+        detail=row["detail"],
+    )
+
+
+def decision(row: Row) -> Decision:
+    """A verdict as it was kept."""
+    return Decision(
+        rule=RuleVersion(id=row["rule"], version=row["rule_version"]),
+        unit=row["unit"],
+        period=row["period"],
+        measure=row["measure"],
+        category=row["category"],
+        verdict=row["verdict"],
+        missing=row["missing"],
+        severity=row["severity"],
+        at=row["at"],
+        decided_by=row["decided_by"],
+        why=row["why"],
+        trace=row["trace"],
+    )
+
+
+def rule(row: Row) -> dict[str, Any]:
+    """A rule's parts as they were read, and its text word for word."""
+    return {
+        **rulebook.dump(rulebook.load_text(row["source"])),
+        "state": row["state"],
+        "activated_at": written(row["activated_at"]),
+        "source": row["source"],
+    }
+
+
+def subscription(row: Row) -> Subscription:
+    """A subscription without its secret."""
+    return Subscription(
+        id=row["id"],
+        url=row["url"],
+        types=row["types"],
+        under=row["under"],
+        min_severity=row["min_severity"],
+        state=row["state"],
+        created_at=written(row["created_at"]),
+    )
+
+
+def delivery(row: Row) -> Delivery:
+    """A delivery with its attempts; a finished one has no next."""
+    waiting = row["state"] in ("pending", "retrying", "leased")
+    return Delivery(
+        id=row["id"],
+        message=row["message"],
+        type=row["type"],
+        escalation=row["escalation"],
+        sequence=row["sequence"],
+        state=row["state"],
+        attempts=row["attempts"],
+        created_at=written(row["created_at"]),
+        next_attempt_at=written(row["next_attempt_at"]) if waiting else None,
+        delivered_at=written(row["delivered_at"]),
+        log=row["log"],
+    )

@@ -1,0 +1,164 @@
+"""Units, reports, receipts and batches as the API gives them."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, NotRequired
+
+from typing_extensions import TypedDict
+
+from libs.common.clock import written
+from libs.common.database import Row
+from libs.common.problems import Fault
+from services.ingest.domain.reports import COLUMNS
+from services.ingest.usecases import Receipt, report_index
+
+
+class UnitShown(TypedDict):
+    """A unit as of a day."""
+
+    code: str
+    name: str
+    kind: str
+    parent: str | None
+    valid_from: date
+    valid_to: date | None
+    aliases: list[str]
+    codes: list[dict[str, Any]]
+
+
+class Rejected(TypedDict):
+    """A fault, and which report of the body it is in."""
+
+    index: int
+    pointer: str
+    code: str
+    message: dict[str, str]
+
+
+class ReceiptShown(TypedDict):
+    """What became of a body of reports; the counts are reports."""
+
+    batch: str
+    accepted: int
+    unchanged: int
+    rejected: list[Rejected]
+    warnings: list[dict[str, Any]]
+
+
+class Escalations(TypedDict):
+    """What a batch's figures opened and closed."""
+
+    opened: int
+    closed: int
+
+
+class BatchShown(TypedDict):
+    """How far a batch has come: received, scored, evaluated, or failed."""
+
+    batch: str
+    state: str
+    received_at: str | None
+    scored_at: NotRequired[str | None]
+    evaluated_at: NotRequired[str | None]
+    escalations: Escalations
+    problem: NotRequired[str]
+
+
+class ReportShown(TypedDict):
+    """One unit's report for one period, with the rows that stand."""
+
+    unit: str
+    period: str
+    revision: int
+    form: str | None
+    reason: str | None
+    received_at: str | None
+    figures: list[dict[str, Any]]
+
+
+def unit(row: Row) -> UnitShown:
+    """A dated row of the tree."""
+    return UnitShown(
+        code=row["code"],
+        name=row["name"],
+        kind=row["kind"],
+        parent=row["parent"],
+        valid_from=row["valid_from"],
+        valid_to=row["valid_to"],
+        aliases=row["aliases"],
+        codes=row["codes"],
+    )
+
+
+def receipt(made: Receipt) -> ReceiptShown:
+    """A receipt with every report that was refused."""
+    return ReceiptShown(
+        batch=made.batch,
+        accepted=made.accepted,
+        unchanged=made.unchanged,
+        rejected=[_rejected(fault) for fault in made.rejected],
+        warnings=[],
+    )
+
+
+def _rejected(fault: Fault) -> Rejected:
+    return Rejected(
+        index=report_index(fault),
+        pointer=fault.pointer,
+        code=fault.code,
+        message=fault.message.both(),
+    )
+
+
+def batch(row: Row) -> BatchShown:
+    """A batch; `problem` is the last error of an event that failed every try."""
+    shown = BatchShown(
+        batch=row["id"],
+        state=_state(row),
+        received_at=written(row["received_at"]),
+        escalations=Escalations(opened=row["opened"], closed=row["closed"]),
+    )
+    if row["scored_at"]:
+        shown["scored_at"] = written(row["scored_at"])
+    if row["evaluated_at"]:
+        shown["evaluated_at"] = written(row["evaluated_at"])
+    if row["problem"]:
+        shown["problem"] = row["problem"]
+    return shown
+
+
+def _state(row: Row) -> str:
+    if row["problem"]:
+        return "failed"
+    if row["evaluated_at"]:
+        return "evaluated"
+    return "scored" if row["scored_at"] else "received"
+
+
+def report(head: Row, rows: list[Row]) -> ReportShown:
+    """A revision with its rows."""
+    return ReportShown(
+        unit=head["unit"],
+        period=head["period"],
+        revision=head["revision"],
+        form=head["form"],
+        reason=head["reason"],
+        received_at=written(head["received_at"]),
+        figures=[_figure(row) for row in rows],
+    )
+
+
+def _figure(row: Row) -> dict[str, Any]:
+    """A row: only what it has, with the revision that brought it."""
+    shown: dict[str, Any] = {"measure": row["measure"], "category": row["category"]}
+    if row["published_rate"] is not None:
+        shown["published_rate"] = str(row["published_rate"])
+    shown |= {name: row[name] for name in COLUMNS if row[name] is not None}
+    shown["revision"] = row["revision"]
+    shown["source"] = {
+        "document": row["document"],
+        "date": row["document_date"],
+        "illustrative": row["illustrative"],
+    }
+    return shown

@@ -1,0 +1,261 @@
+"""Scorecards, rankings and targets as the API gives them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, NotRequired
+
+from typing_extensions import TypedDict
+
+from libs.common.clock import written
+from libs.common.database import Row
+from services.scoring.domain import arithmetic
+from services.scoring.domain.arithmetic import Target, met
+
+
+class Document(TypedDict):
+    """The decision that set or amended a target."""
+
+    number: str
+    date: str
+    amends: NotRequired[str]
+
+
+class TargetHeld(TypedDict):
+    """The target that holds for a row; `inherited_from` names whose it is."""
+
+    rate: str
+    operator: str
+    document: Document
+    inherited_from: str | None
+
+
+class Shortfall(TypedDict):
+    """What is missing: points, and exactly how many cases or đồng."""
+
+    points: str
+    exact: str | None
+    needed: int | None
+
+
+class LastYear(TypedDict):
+    """The same cut a year earlier; `none` says why there is no comparison."""
+
+    period: str
+    rate: str | None
+    points: str | None
+    basis: str
+    illustrative: bool
+    why: NotRequired[str]
+
+
+class Rank(TypedDict):
+    """The place among all units of the kind."""
+
+    position: int
+    of: int
+    under: str
+
+
+class Scorecard(TypedDict):
+    """Everything computed for one row; what cannot be known is null with a why."""
+
+    unit: str
+    name: str
+    kind: str
+    period: str
+    measure: str
+    category: str
+    done: int | None
+    enforceable: int | None
+    done_basis: str | None
+    rate: str | None
+    target: TargetHeld | None
+    met: bool | None
+    shortfall: Shortfall | None
+    last_year: LastYear
+    rank: Rank | None
+    above_national: str | None
+    illustrative: bool
+    revision: int
+    known_at: str | None
+    why: NotRequired[dict[str, str]]
+
+
+class UnitScorecards(TypedDict):
+    """All rows of one unit for one period."""
+
+    unit: str
+    period: str
+    items: list[Scorecard]
+
+
+class RankingLine(TypedDict):
+    """One printed line; `stt` counts what is printed."""
+
+    stt: int
+    rank: int | None
+    unit: str
+    name: str
+    rate: str | None
+    above_national: str | None
+
+
+class Ranking(TypedDict):
+    """The letter's appendix."""
+
+    period: str
+    measure: str
+    category: str
+    kind: str
+    national: RankingLine | None
+    items: list[RankingLine]
+    next: str | None
+
+
+class TargetShown(TypedDict):
+    """What a unit must reach in a year."""
+
+    unit: str
+    year: int
+    measure: str
+    category: str
+    rate: str
+    operator: str
+    basis: str | dict[str, str]
+    document: Document
+    recorded_at: str | None
+
+
+def scorecard(row: Row, known_at: str | None) -> Scorecard:
+    """A stored row with its comparisons, and why where one cannot be made."""
+    why: dict[str, str] = {}
+    rate: Decimal | None = row["rate"]
+    if rate is None:
+        why["rate"] = "no_denominator" if row["enforceable"] == 0 else "no_figures"
+    target = _target(row)
+    if target is None:
+        why |= dict.fromkeys(("target", "met", "shortfall"), "no_target")
+    elif rate is None:
+        why |= dict.fromkeys(("met", "shortfall"), why["rate"])
+    shown = Scorecard(
+        unit=row["unit"],
+        name=row["name"],
+        kind=row["kind"],
+        period=row["period"],
+        measure=row["measure"],
+        category=row["category"],
+        done=row["done"],
+        enforceable=row["enforceable"],
+        done_basis=row["done_basis"],
+        rate=_text(rate),
+        target=target,
+        met=None if target is None or rate is None else met(rate, _asked(row)),
+        shortfall=None if target is None or rate is None else _lacking(row, rate, why),
+        last_year=_last_year(row, rate),
+        rank=_rank(row),
+        above_national=_text(_minus(rate, row["national_rate"])),
+        illustrative=row["illustrative"],
+        revision=row["revision"],
+        known_at=known_at,
+    )
+    if why:
+        shown["why"] = why
+    return shown
+
+
+def _target(row: Row) -> TargetHeld | None:
+    if row["target_rate"] is None:
+        return None
+    own = row["target_unit"] == row["unit"]
+    return TargetHeld(
+        rate=str(row["target_rate"]),
+        operator=row["target_operator"],
+        document=row["target_document"],
+        inherited_from=None if own else row["target_unit"],
+    )
+
+
+def _asked(row: Row) -> Target:
+    return Target(row["target_rate"], row["target_operator"])
+
+
+def _lacking(row: Row, rate: Decimal, why: dict[str, str]) -> Shortfall:
+    lacking = arithmetic.shortfall(
+        rate, _asked(row), done=row["done"], enforceable=row["enforceable"]
+    )
+    for name in ("exact", "needed"):
+        if getattr(lacking, name) is None:
+            why[f"shortfall.{name}"] = "no_counts"
+    return Shortfall(
+        points=str(lacking.points),
+        exact=arithmetic.written(lacking.exact),
+        needed=lacking.needed,
+    )
+
+
+def _last_year(row: Row, rate: Decimal | None) -> LastYear:
+    shown = LastYear(
+        period=row["last_period"],
+        rate=_text(row["last_rate"]),
+        points=_text(_minus(rate, row["last_rate"])),
+        basis="none" if row["last_why"] else "as_reported",
+        illustrative=row["last_illustrative"],
+    )
+    if row["last_why"]:
+        shown["why"] = row["last_why"]
+    return shown
+
+
+def _rank(row: Row) -> Rank | None:
+    if row["rank_position"] is None:
+        return None
+    return Rank(position=row["rank_position"], of=row["rank_of"], under="VN")
+
+
+def ranking_line(row: Row, *, after_national: bool) -> RankingLine:
+    """One ranked unit."""
+    return RankingLine(
+        stt=row["line"] + after_national,
+        rank=row["rank"],
+        unit=row["unit"],
+        name=row["name"],
+        rate=_text(row["rate"]),
+        above_national=_text(_minus(row["rate"], row["national_rate"])),
+    )
+
+
+def national_line(row: Row) -> RankingLine:
+    """The national row: first, STT 1, without a rank."""
+    return RankingLine(
+        stt=1,
+        rank=None,
+        unit=row["unit"],
+        name=row["name"],
+        rate=_text(row["rate"]),
+        above_national=None,
+    )
+
+
+def target(row: Row) -> TargetShown:
+    """A target as it was set."""
+    basis: Any = row["basis"]
+    return TargetShown(
+        unit=row["unit"],
+        year=row["year"],
+        measure=row["measure"],
+        category=row["category"],
+        rate=str(row["rate"]),
+        operator=row["operator"],
+        basis=basis,
+        document=row["document"],
+        recorded_at=written(row["recorded_at"]),
+    )
+
+
+def _minus(one: Decimal | None, other: Decimal | None) -> Decimal | None:
+    return None if one is None or other is None else one - other
+
+
+def _text(number: Decimal | None) -> str | None:
+    return None if number is None else str(number)
