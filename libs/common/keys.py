@@ -142,7 +142,7 @@ async def recognise(
     if row is None or not hmac.compare_digest(row["digest"], digest(key, pepper)):
         return None
     units = tuple(row["units"])
-    scope = None if ROOT in units else await subtree(connection, units)
+    scope = None if ROOT in units else await _scope(connection, units)
     return Principal(row["id"], row["name"], frozenset(row["roles"]), units, scope)
 
 
@@ -159,6 +159,19 @@ under AS (
   UNION SELECT placed.code FROM placed JOIN under ON placed.parent = under.code)
 SELECT code FROM under
 """
+
+# A key's subtree holds, by lineage, the predecessors of all its units too.
+_SCOPE = f"""
+WITH RECURSIVE seen AS (
+  SELECT code FROM ({_SUBTREE}) subtree
+  UNION SELECT predecessor FROM platform.lineage JOIN seen ON successor = seen.code)
+SELECT code FROM seen
+"""
+
+
+async def _scope(connection: Connection, units: Sequence[str]) -> frozenset[str]:
+    rows = await connection.fetch(_SCOPE, list(units), None)
+    return frozenset(row["code"] for row in rows)
 
 
 async def subtree(

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-import asyncpg
-
-from libs.common.database import AWAY, Connection, Database
+from libs.common.database import AWAY, UNMIGRATED, Connection, Database
 from libs.common.events import REPORTS_CHANGED, SCORES_CHANGED, Event, consume_one
 from libs.common.loops import Loop
 from libs.common.service import Check, Service
@@ -82,7 +80,7 @@ def build(
         async with sender:
             # What an unmigrated or absent database keeps from us now, the first
             # evaluation asks for again.
-            with suppress(*AWAY, asyncpg.UndefinedTableError):
+            with suppress(*AWAY, *UNMIGRATED):
                 async with database.connection() as connection:
                     await ready_rules(connection, judge.engine)
             try:

@@ -31,8 +31,14 @@ from libs.common.problems import (
 )
 from libs.common.upserts import Upserted
 from services.ingest import intake, shown, store, usecases
+from services.ingest.domain.lineage import Reorganisation
 from services.ingest.domain.tree import Unit
-from services.ingest.schemas import REPORTS_EXAMPLE, UnitsIn, reports_schema
+from services.ingest.schemas import (
+    REPORTS_EXAMPLE,
+    ReorganisationIn,
+    UnitsIn,
+    reports_schema,
+)
 from services.ingest.shown import BatchShown, ReceiptShown, ReportShown, UnitShown
 
 router = api_router()
@@ -63,6 +69,26 @@ async def put_units(
         for u in body.units
     ]
     return await usecases.put_units(database, principal, units)
+
+
+@router.post("/v1/reorganisations")
+async def reorganise(
+    body: ReorganisationIn,
+    principal: Annotated[Principal, allows("steward")],
+    database: Ingest,
+) -> Upserted:
+    """Say which units became which. Reported rows are never touched.
+
+    The predecessors end and the successors begin on `effective` (set by
+    `PUT /v1/units`); comparisons with last year then add up the predecessors.
+    """
+    change = Reorganisation(
+        body.effective,
+        tuple(body.from_),
+        tuple(body.into),
+        body.document.model_dump(mode="json"),
+    )
+    return await usecases.reorganise(database, principal, change)
 
 
 @router.get("/v1/units")

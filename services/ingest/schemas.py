@@ -104,6 +104,27 @@ class UnitsIn(Body):
     units: Annotated[list[UnitIn], Field(min_length=1, max_length=20_000)]
 
 
+class DocumentIn(Body):
+    """The document that decided it."""
+
+    number: Annotated[PlainText, Field(min_length=1, max_length=200)]
+    date: Annotated[datetime.date, Field(strict=False)]
+
+
+class ReorganisationIn(Body):
+    """Units that end and the units that they become, from one day on."""
+
+    effective: Annotated[datetime.date, Field(strict=False)]
+    from_: Annotated[
+        list[UnitCode],
+        Field(alias="from", min_length=1, max_length=100, examples=[["BK", "TN1"]]),
+    ]
+    into: Annotated[
+        list[UnitCode], Field(min_length=1, max_length=100, examples=[["TN"]])
+    ]
+    document: DocumentIn
+
+
 REPORTS_EXAMPLE = {
     "money_in": "vnd",
     "reports": [

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 
 from libs.common.database import Connection, Row
+from services.ingest.domain.lineage import Reorganisation
 from services.ingest.domain.names import sort_key
 from services.ingest.domain.reports import COLUMNS, Report, Stored
 from services.ingest.domain.reports import Row as FigureRow
@@ -108,6 +109,34 @@ async def units_on(
         *(after or (None, None)),
         limit,
     )
+
+
+async def keep_lineage(
+    connection: Connection, change: Reorganisation, author: str, now: datetime
+) -> int:
+    """Keep each (predecessor, successor) pair; returns how many were new."""
+    pairs = [(p, s) for p in change.predecessors for s in change.successors]
+    rows = await connection.fetch(
+        "INSERT INTO ingest.lineage SELECT p, s, $3, $4, $5, $6"
+        " FROM unnest($1::text[], $2::text[]) AS pair (p, s)"
+        " ON CONFLICT DO NOTHING RETURNING 1",
+        [pair[0] for pair in pairs],
+        [pair[1] for pair in pairs],
+        change.effective,
+        change.document,
+        author,
+        now,
+    )
+    return len(rows)
+
+
+async def first_days_of_successors(connection: Connection) -> dict[str, date]:
+    """Units that others became, with their first day."""
+    rows = await connection.fetch(
+        "SELECT successor, min(effective) AS first FROM ingest.lineage"
+        " GROUP BY successor"
+    )
+    return {row["successor"]: row["first"] for row in rows}
 
 
 async def periods_with_reports(connection: Connection) -> list[str]:

@@ -38,6 +38,18 @@ unit = Table(
     CheckConstraint("valid_to > valid_from", name="interval"),
 )
 
+lineage = Table(
+    "lineage",
+    ingest,
+    Column("predecessor", Text, primary_key=True),
+    Column("successor", Text, primary_key=True),
+    Column("effective", Date, primary_key=True),
+    Column("document", JSONB, nullable=False),
+    Column("author", Text, nullable=False, comment="the API key"),
+    moment("recorded_at"),
+    comment="which units became which, on what day, by which document",
+)
+
 report = Table(
     "report",
     ingest,

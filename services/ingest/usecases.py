@@ -18,7 +18,9 @@ from libs.common.periods import Period
 from libs.common.problems import Fault, Text, invalid
 from libs.common.upserts import Upserted
 from services.ingest import store
+from services.ingest.domain import lineage
 from services.ingest.domain import tree as trees
+from services.ingest.domain.lineage import Reorganisation
 from services.ingest.domain.names import nearest
 from services.ingest.domain.reports import Report, Row, changes, fault
 from services.ingest.domain.tree import Unit
@@ -46,18 +48,22 @@ async def put_units(
     async with database.transaction() as connection:
         await store.one_writer(connection, ["tree"])
         stored = await store.tree(connection)
+        # First what the key may not see: other faults would speak of it.
+        outside = _outside(principal, units, {u.code for u in stored})
+        if outside:
+            raise invalid(outside)
         faults = [
             Fault(f"/units/{index}{member}", code, message)
             for index, member, code, message in trees.faults(units, stored)
         ]
-        faults += _outside(principal, units, {u.code for u in stored})
         if faults:
             raise invalid(faults)
         before = {(u.code, u.valid_from): u for u in stored}
         changed = [u for u in units if before.get((u.code, u.valid_from)) != u]
         created = sum((u.code, u.valid_from) not in before for u in changed)
         await store.put_units(connection, changed)
-        await _queue_touched(connection, changed)
+        first = min((u.valid_from for u in changed), default=None)
+        await _queue_from(connection, first)
     return Upserted(
         created=created,
         updated=len(changed) - created,
@@ -79,10 +85,38 @@ def _outside(
     return faults
 
 
-async def _queue_touched(connection: Connection, changed: Sequence[Unit]) -> None:
-    if not changed:
+async def reorganise(
+    database: Database, principal: Principal, change: Reorganisation
+) -> Upserted:
+    """Keep which units became which; reported rows are never touched."""
+    async with database.transaction() as connection:
+        await store.one_writer(connection, ["tree"])
+        rows = _by_code(await store.tree(connection), principal)
+        faults = [
+            Fault(pointer, code, message)
+            for pointer, code, message in lineage.faults(change, rows)
+        ]
+        if faults:
+            raise invalid(faults)
+        now = await clock.business_now(connection)
+        created = await store.keep_lineage(connection, change, principal.key, now)
+        await _queue_from(connection, change.effective if created else None)
+    pairs = len(change.predecessors) * len(change.successors)
+    return Upserted(created=created, updated=0, unchanged=pairs - created)
+
+
+def _by_code(units: Sequence[Unit], principal: Principal) -> dict[str, list[Unit]]:
+    rows: dict[str, list[Unit]] = defaultdict(list)
+    for unit in units:
+        if principal.sees(unit.code):
+            rows[unit.code].append(unit)
+    return rows
+
+
+async def _queue_from(connection: Connection, first: date | None) -> None:
+    """Queue every reported period that ends on or after a day."""
+    if first is None:
         return
-    first = min(u.valid_from for u in changed)
     periods = await store.periods_with_reports(connection)
     touched = [p for p in periods if Period.parse(p).end >= first]
     await publish(
@@ -135,6 +169,16 @@ def report_index(found: Fault) -> int:
     return int(parts[2]) if len(parts) > 2 and parts[2].isdigit() else -1
 
 
+@dataclass(frozen=True, slots=True)
+class _Register:
+    """The tree as far as the key sees it, on the day a body of reports arrives."""
+
+    rows: dict[str, list[Unit]]
+    began: dict[str, date]
+    today: date
+    hints: dict[str, list[str]]
+
+
 async def _placed(
     connection: Connection,
     principal: Principal,
@@ -142,15 +186,15 @@ async def _placed(
     now: datetime,
 ) -> tuple[list[Report], list[Fault]]:
     """The reports whose unit and period exist for this key, and faults of the rest."""
-    rows: dict[str, list[Unit]] = defaultdict(list)
-    for unit in await store.tree(connection):
-        if principal.sees(unit.code):
-            rows[unit.code].append(unit)
+    register = _Register(
+        _by_code(await store.tree(connection), principal),
+        await store.first_days_of_successors(connection),
+        clock.day_of(now),
+        {},
+    )
     good, faults = [], []
-    hints: dict[str, list[str]] = {}
     for report in reports:
-        end = Period.parse(report.period).end
-        found = _misplaced(report, rows, end, clock.day_of(now), hints)
+        found = _misplaced(report, register, Period.parse(report.period).end)
         if found is None:
             good.append(report)
         else:
@@ -158,13 +202,8 @@ async def _placed(
     return good, faults
 
 
-def _misplaced(
-    report: Report,
-    rows: dict[str, list[Unit]],
-    end: date,
-    today: date,
-    hints: dict[str, list[str]],
-) -> Fault | None:
+def _misplaced(report: Report, register: _Register, end: date) -> Fault | None:
+    rows, hints = register.rows, register.hints
     if report.unit not in rows:
         if report.unit not in hints and len(hints) < MOST_HINTS:
             names = [(u.code, n) for r in rows.values() for u in r for n in _names(u)]
@@ -172,10 +211,14 @@ def _misplaced(
         return _unknown(
             f"/reports/{report.index}/unit", report.unit, hints.get(report.unit, ())
         )
-    if not any(unit.in_force(end) for unit in rows[report.unit]):
+    # What a new unit says of the time before it serves as last year's figures.
+    began = register.began.get(report.unit)
+    before_its_time = began is not None and end < began
+    if not before_its_time and not any(u.in_force(end) for u in rows[report.unit]):
         return fault(report.index, "/unit", "unit_not_in_force", _not_in_force(end))
-    if end > today:
-        return fault(report.index, "/period", "future_period", _future(end, today))
+    if end > register.today:
+        future = _future(end, register.today)
+        return fault(report.index, "/period", "future_period", future)
     return None
 
 

@@ -199,7 +199,7 @@ def _last_year(row: Row, rate: Decimal | None) -> LastYear:
         period=row["last_period"],
         rate=_text(row["last_rate"]),
         points=_text(_minus(rate, row["last_rate"])),
-        basis="none" if row["last_why"] else "as_reported",
+        basis=row["last_basis"] or "none",
         illustrative=row["last_illustrative"],
     )
     if row["last_why"]:

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from libs.common.database import Connection, Row
+from libs.common.periods import Period
 
 _VALUES = (
     "revision",
@@ -22,6 +23,7 @@ _VALUES = (
     "target_unit",
     "last_period",
     "last_rate",
+    "last_basis",
     "last_why",
     "last_illustrative",
     "national_rate",
@@ -34,7 +36,7 @@ _OURS = ", ".join(f"s.{name}" for name in _VALUES)
 _THEIRS = ", ".join(f"excluded.{name}" for name in _VALUES)
 
 # $1 period, $2 its last day, $3 the same cut a year earlier, $4…$9 the targets of
-# the year as they hold for this period. Ranks run over everything; only readers
+# the year as they hold for this period, $10 the last day of $3. Ranks run over everything; only readers
 # are filtered.
 _SCORE = f"""
 WITH RECURSIVE tree AS (
@@ -45,6 +47,9 @@ above AS (
   UNION ALL
   SELECT above.code, tree.parent, steps + 1 FROM above
   JOIN tree ON tree.code = above.ancestor WHERE tree.parent IS NOT NULL),
+lineage AS (
+  SELECT predecessor, successor FROM platform.lineage
+  WHERE effective <= $2 AND effective > $10),
 target AS (
   SELECT * FROM unnest($4::text[], $5::text[], $6::text[], $7::numeric[],
     $8::text[], $9::jsonb[]) AS t (unit, measure, category, rate, operator, document)),
@@ -55,6 +60,26 @@ nearest AS (
   ORDER BY above.code, measure, category, steps),
 now AS (SELECT * FROM scoring.rated_figure WHERE period = $1),
 before AS (SELECT * FROM scoring.rated_figure WHERE period = $3),
+-- The same cut of the units that a unit came from, all of their counts or nothing; a
+-- unit that was split has no one successor to pass its counts to.
+parts AS (
+  SELECT l.successor AS unit, l.predecessor AS part FROM lineage l
+  JOIN tree ON tree.code = l.successor
+  UNION SELECT parts.unit, l.predecessor FROM parts
+  JOIN lineage l ON l.successor = parts.part),
+leaves AS (
+  SELECT unit, part, part IN (SELECT predecessor FROM lineage GROUP BY predecessor
+    HAVING count(*) > 1) AS split
+  FROM parts WHERE part NOT IN (SELECT successor FROM lineage)),
+restated AS (
+  SELECT leaves.unit, cell.measure, cell.category, bool_or(split) AS split,
+    count(*) = count(b.done) FILTER (WHERE b.enforceable IS NOT NULL) AS whole,
+    sum(b.done)::bigint AS done, sum(b.enforceable)::bigint AS enforceable,
+    bool_or(b.illustrative) AS illustrative
+  FROM leaves JOIN (SELECT unit, measure, category FROM now) cell ON cell.unit = leaves.unit
+  LEFT JOIN before b ON b.unit = leaves.part AND b.measure = cell.measure
+    AND b.category = cell.category
+  GROUP BY leaves.unit, cell.measure, cell.category),
 ranked AS (
   SELECT unit, measure, category,
     rank() OVER (PARTITION BY measure, category, kind ORDER BY rate DESC) AS position,
@@ -66,13 +91,25 @@ INSERT INTO scoring.scorecard AS s (period, unit, measure, category, {", ".join(
 SELECT now.period, now.unit, now.measure, now.category, now.revision, now.illustrative,
   now.done, now.enforceable, now.done_basis, now.rate,
   nearest.rate, nearest.operator, nearest.document, nearest.unit,
-  $3, before.rate,
-  CASE WHEN before.unit IS NULL THEN 'not_reported'
-       WHEN before.rate IS NULL THEN 'no_rate' END,
-  coalesce(before.illustrative, false), national.rate,
+  $3,
+  CASE WHEN before.unit IS NOT NULL THEN before.rate
+       WHEN restated.whole AND NOT restated.split
+       THEN scoring.published_rate(restated.done, restated.enforceable) END,
+  CASE WHEN before.rate IS NOT NULL THEN 'as_reported'
+       WHEN before.unit IS NULL AND restated.whole AND NOT restated.split
+         AND restated.enforceable > 0 THEN 'restated' END,
+  CASE WHEN before.rate IS NOT NULL THEN NULL
+       WHEN before.unit IS NOT NULL THEN 'no_rate'
+       WHEN restated.unit IS NULL THEN 'not_reported'
+       WHEN restated.split THEN 'predecessor_split'
+       WHEN NOT restated.whole THEN 'predecessors_missing'
+       WHEN restated.enforceable = 0 THEN 'no_denominator' END,
+  coalesce(before.illustrative, restated.whole AND restated.illustrative, false),
+  national.rate,
   ranked.position, ranked.of, ranked.from_bottom
 FROM now JOIN tree ON tree.code = now.unit
 LEFT JOIN before USING (unit, measure, category)
+LEFT JOIN restated USING (unit, measure, category)
 LEFT JOIN now AS national ON national.unit = 'VN'
   AND national.measure = now.measure AND national.category = now.category
 LEFT JOIN nearest ON nearest.code = now.unit
@@ -116,7 +153,7 @@ async def score(
     connection: Connection,
     period: str,
     end: date,
-    last_period: str,
+    last: Period,
     targets: Sequence[TargetRow],
 ) -> None:
     """Write the scorecards of a period from the figures that stand, and no others."""
@@ -124,13 +161,14 @@ async def score(
         _SCORE,
         period,
         end,
-        last_period,
+        last.code,
         [t.unit for t in targets],
         [t.measure for t in targets],
         [t.category for t in targets],
         [t.rate for t in targets],
         [t.operator for t in targets],
         [t.document for t in targets],
+        last.end,
     )
     await connection.execute(_FORGET, period, end)
 

@@ -56,6 +56,7 @@ scorecard = Table(
     Column("target_unit", Text, comment="the unit whose target it is"),
     Column("last_period", Text, nullable=False),
     Column("last_rate", Numeric(5, 2)),
+    Column("last_basis", Text, comment="as_reported or restated; null with a why"),
     Column("last_why", Text, comment="why there is no rate of last year"),
     Column("last_illustrative", Boolean, nullable=False, server_default=text("false")),
     Column("national_rate", Numeric(5, 2)),

@@ -26,7 +26,7 @@ async def rescore(connection: Connection, code: str) -> None:
         for target in targets
         if (rate := rate_for(target.rate, target.basis, period)) is not None
     ]
-    await store.score(connection, code, period.end, period.year_earlier().code, held)
+    await store.score(connection, code, period.end, period.year_earlier(), held)
 
 
 async def put_targets(
