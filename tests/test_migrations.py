@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 import migrations
-from services.__main__ import prepare
+from services.process import prepare
 from tests.support.world import settings_for
 
 pytestmark = pytest.mark.anyio

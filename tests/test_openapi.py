@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from libs.common.service import create_app
-from services.__main__ import Which, build
+from services.process import Which, build
 from tests.support.world import settings_for
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
@@ -155,7 +155,9 @@ def test_every_body_is_described(document: dict[str, Any]) -> None:
     }
 
     assert {"/v1/reports", "/v1/units", "/v1/subscriptions"} <= bodies.keys()
-    assert all(kind["schema"] for content in bodies.values() for kind in content.values())
+    assert all(
+        kind["schema"] for content in bodies.values() for kind in content.values()
+    )
 
 
 def test_no_reference_dangles(document: dict[str, Any]) -> None:
@@ -198,7 +200,9 @@ async def test_the_pages_need_no_internet(page: str) -> None:
     async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
         html = (await client.get(page)).text
         local = re.findall(r"(?:src|href)=[\"']([^\"']+)", html)
-        answers = [await client.get(one) for one in local if not one.startswith("data:")]
+        answers = [
+            await client.get(one) for one in local if not one.startswith("data:")
+        ]
 
     assert "openapi.json" in html
     assert answers

@@ -26,6 +26,7 @@ AWAY = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that was cut in mid-answer
 )
 
 # What says "not migrated yet": the tables, or the role to work under, are missing.

@@ -29,7 +29,8 @@ async def scorecard_rows(
     """The rows of a period that rules may read, with every reported column."""
     return await connection.fetch(
         f"SELECT {_READ}, s.last_illustrative FROM scoring.published_scorecard s"
-        " JOIN ingest.current_figure f ON f.period = $1 AND f.unit = s.unit"
+        # A sum of children has no reported row: its other columns are unknown.
+        " LEFT JOIN ingest.current_figure f ON f.period = $1 AND f.unit = s.unit"
         "  AND f.measure = s.measure AND f.category = s.category"
         " JOIN platform.unit u ON u.code = s.unit AND u.valid_from <= $2"
         "  AND (u.valid_to IS NULL OR u.valid_to > $2)"

@@ -9,6 +9,7 @@ from typing_extensions import TypedDict
 
 from libs.common.clock import written
 from libs.common.database import Row
+from libs.common.figures import published
 from services.scoring.domain import arithmetic
 from services.scoring.domain.arithmetic import Target, met
 
@@ -49,6 +50,23 @@ class LastYear(TypedDict):
     why: NotRequired[str]
 
 
+class Difference(TypedDict):
+    """What was reported, less the sum of the children; null without counts."""
+
+    done: int | None
+    enforceable: int | None
+    points: str | None
+
+
+class RolledUp(TypedDict):
+    """The sum of the unit's children beside what it reported itself."""
+
+    done: int
+    enforceable: int
+    rate: str | None
+    difference: Difference
+
+
 class Rank(TypedDict):
     """The place among all units of the kind."""
 
@@ -76,6 +94,7 @@ class Scorecard(TypedDict):
     last_year: LastYear
     rank: Rank | None
     above_national: str | None
+    rolled_up: RolledUp | None
     illustrative: bool
     revision: int
     known_at: str | None
@@ -155,6 +174,7 @@ def scorecard(row: Row, known_at: str | None) -> Scorecard:
         last_year=_last_year(row, rate),
         rank=_rank(row),
         above_national=_text(_minus(rate, row["national_rate"])),
+        rolled_up=_rolled_up(row, rate),
         illustrative=row["illustrative"],
         revision=row["revision"],
         known_at=known_at,
@@ -205,6 +225,27 @@ def _last_year(row: Row, rate: Decimal | None) -> LastYear:
     if row["last_why"]:
         shown["why"] = row["last_why"]
     return shown
+
+
+def _rolled_up(row: Row, rate: Decimal | None) -> RolledUp | None:
+    done, enforceable = row["rolled_done"], row["rolled_enforceable"]
+    if done is None:
+        return None
+    summed = published(done, enforceable)
+    return RolledUp(
+        done=done,
+        enforceable=enforceable,
+        rate=_text(summed),
+        difference=Difference(
+            done=_less(row["done"], done),
+            enforceable=_less(row["enforceable"], enforceable),
+            points=_text(_minus(rate, summed)),
+        ),
+    )
+
+
+def _less(reported: int | None, summed: int) -> int | None:
+    return None if reported is None else reported - summed
 
 
 def _rank(row: Row) -> Rank | None:

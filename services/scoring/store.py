@@ -30,13 +30,22 @@ _VALUES = (
     "rank_position",
     "rank_of",
     "rank_from_bottom",
+    "rolled_done",
+    "rolled_enforceable",
 )
 
 _OURS = ", ".join(f"s.{name}" for name in _VALUES)
 _THEIRS = ", ".join(f"excluded.{name}" for name in _VALUES)
 
+_FIGURE = "unit, measure, category, revision, illustrative, done, enforceable, done_basis, rate"
+_SUM = (
+    "s.unit, s.measure, s.category, 0, s.illustrative, s.done, s.enforceable,"
+    " 'rolled_up', scoring.published_rate(s.done, s.enforceable)"
+)
+
 # $1 period, $2 its last day, $3 the same cut a year earlier, $4…$9 the targets of
-# the year as they hold for this period, $10 the last day of $3. Ranks run over everything; only readers
+# the year as they hold for this period, $10 the last day of $3. A row's figures are the
+# reported ones, else the sum of its children. Ranks run over everything; only readers
 # are filtered.
 _SCORE = f"""
 WITH RECURSIVE tree AS (
@@ -58,8 +67,18 @@ nearest AS (
     above.code, measure, category, rate, operator, document, target.unit
   FROM above JOIN target ON target.unit = above.ancestor
   ORDER BY above.code, measure, category, steps),
-now AS (SELECT * FROM scoring.rated_figure WHERE period = $1),
-before AS (SELECT * FROM scoring.rated_figure WHERE period = $3),
+sums AS MATERIALIZED (SELECT * FROM scoring.rolled_up($1, $2)),
+sums_before AS MATERIALIZED (SELECT * FROM scoring.rolled_up($3, $10)),
+now AS MATERIALIZED (
+  SELECT {_FIGURE} FROM scoring.rated_figure WHERE period = $1
+  UNION ALL SELECT {_SUM} FROM sums s WHERE NOT EXISTS (
+    SELECT FROM scoring.rated_figure f WHERE f.period = $1 AND f.unit = s.unit
+    AND f.measure = s.measure AND f.category = s.category)),
+before AS MATERIALIZED (
+  SELECT {_FIGURE} FROM scoring.rated_figure WHERE period = $3
+  UNION ALL SELECT {_SUM} FROM sums_before s WHERE NOT EXISTS (
+    SELECT FROM scoring.rated_figure f WHERE f.period = $3 AND f.unit = s.unit
+    AND f.measure = s.measure AND f.category = s.category)),
 -- The same cut of the units that a unit came from, all of their counts or nothing; a
 -- unit that was split has no one successor to pass its counts to.
 parts AS (
@@ -86,9 +105,9 @@ ranked AS (
     rank() OVER (PARTITION BY measure, category, kind ORDER BY rate) AS from_bottom,
     count(*) OVER (PARTITION BY measure, category, kind) AS of
   FROM now JOIN tree ON tree.code = now.unit
-  WHERE rate IS NOT NULL AND kind <> 'national')
-INSERT INTO scoring.scorecard AS s (period, unit, measure, category, {", ".join(_VALUES)})
-SELECT now.period, now.unit, now.measure, now.category, now.revision, now.illustrative,
+  WHERE rate IS NOT NULL AND kind <> 'national'),
+card (unit, measure, category, {", ".join(_VALUES)}) AS MATERIALIZED (
+SELECT now.unit, now.measure, now.category, now.revision, now.illustrative,
   now.done, now.enforceable, now.done_basis, now.rate,
   nearest.rate, nearest.operator, nearest.document, nearest.unit,
   $3,
@@ -106,8 +125,9 @@ SELECT now.period, now.unit, now.measure, now.category, now.revision, now.illust
        WHEN restated.enforceable = 0 THEN 'no_denominator' END,
   coalesce(before.illustrative, restated.whole AND restated.illustrative, false),
   national.rate,
-  ranked.position, ranked.of, ranked.from_bottom
+  ranked.position, ranked.of, ranked.from_bottom, sums.done, sums.enforceable
 FROM now JOIN tree ON tree.code = now.unit
+LEFT JOIN sums USING (unit, measure, category)
 LEFT JOIN before USING (unit, measure, category)
 LEFT JOIN restated USING (unit, measure, category)
 LEFT JOIN now AS national ON national.unit = 'VN'
@@ -115,18 +135,16 @@ LEFT JOIN now AS national ON national.unit = 'VN'
 LEFT JOIN nearest ON nearest.code = now.unit
   AND nearest.measure = now.measure AND nearest.category = now.category
 LEFT JOIN ranked ON ranked.unit = now.unit
-  AND ranked.measure = now.measure AND ranked.category = now.category
+  AND ranked.measure = now.measure AND ranked.category = now.category),
+gone AS (
+  DELETE FROM scoring.scorecard s WHERE s.period = $1 AND NOT EXISTS (
+    SELECT FROM card WHERE card.unit = s.unit AND card.measure = s.measure
+    AND card.category = s.category))
+INSERT INTO scoring.scorecard AS s (period, unit, measure, category, {", ".join(_VALUES)})
+SELECT $1, card.* FROM card
 ON CONFLICT (period, unit, measure, category) DO UPDATE
 SET ({", ".join(_VALUES)}) = ROW({_THEIRS})
 WHERE ({_OURS}) IS DISTINCT FROM ({_THEIRS})
-"""
-
-_FORGET = """
-DELETE FROM scoring.scorecard s WHERE period = $1 AND NOT EXISTS (
-  SELECT FROM scoring.rated_figure f JOIN platform.unit u ON u.code = f.unit
-    AND u.valid_from <= $2 AND (u.valid_to IS NULL OR u.valid_to > $2)
-  WHERE f.period = $1 AND f.unit = s.unit
-    AND f.measure = s.measure AND f.category = s.category)
 """
 
 
@@ -170,7 +188,6 @@ async def score(
         [t.document for t in targets],
         last.end,
     )
-    await connection.execute(_FORGET, period, end)
 
 
 async def current_targets(connection: Connection, year: int) -> list[TargetRow]:

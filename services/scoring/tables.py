@@ -63,4 +63,6 @@ scorecard = Table(
     Column("rank_position", Integer),
     Column("rank_of", Integer),
     Column("rank_from_bottom", Integer),
+    Column("rolled_done", BigInteger, comment="the sum of its children's counts"),
+    Column("rolled_enforceable", BigInteger),
 )

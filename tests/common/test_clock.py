@@ -11,12 +11,24 @@ import httpx
 import pytest
 
 from libs.common.service import create_app
-from services.__main__ import Which, build
+from services.process import Which, build
+from tests.support.databases import Stage, stage
 from tests.support.world import START, World, settings_for
 
 pytestmark = pytest.mark.anyio
 A_MINUTE = timedelta(minutes=1)
 APRIL = datetime.fromisoformat("2022-04-01T00:00:00+07:00")
+
+
+@pytest.fixture(scope="module")
+async def staged(template: str) -> AsyncIterator[Stage]:
+    async with stage(template, "clock_still") as made:
+        yield made
+
+
+@pytest.fixture
+async def still_world(staged: Stage) -> World:
+    return await staged.as_new()
 
 
 async def now(client: httpx.AsyncClient) -> datetime:

@@ -27,6 +27,7 @@ from libs.common.events import (
     publish,
 )
 from services.scoring import inbox
+from tests.support.databases import Copy, copy_of
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -35,10 +36,23 @@ HOUR = timedelta(hours=1)
 MAY = "2022M05"
 
 
+@pytest.fixture(scope="module")
+async def copied(template: str) -> AsyncIterator[Copy]:
+    async with copy_of(template, "events") as made:
+        yield made
+
+
+@pytest.fixture
+async def url(copied: Copy) -> str:
+    await copied.as_new()
+    return copied.url
+
+
 @pytest.fixture
 async def owner(url: str) -> AsyncIterator[Owner]:
     connection = await asyncpg.connect(url)
-    await connection.execute("CREATE TABLE effect (said text)")
+    await connection.execute("CREATE TABLE IF NOT EXISTS effect (said text)")
+    await connection.execute("DELETE FROM effect")
     await connection.execute("GRANT ALL ON effect TO dondoc_scoring")
     yield connection
     await connection.close()
@@ -110,12 +124,13 @@ async def badly(connection: Connection, key: str, events: Sequence[Event]) -> No
 
 
 async def consume(database: Database, handle: object = well) -> bool:
-    return await consume_one(
-        database,
-        FIGURES_CHANGED,
-        handle,  # type: ignore[arg-type]
-        backoff=HOUR,
-    )
+    async with asyncio.timeout(20):  # a worker that waits for another one fails
+        return await consume_one(
+            database,
+            FIGURES_CHANGED,
+            handle,  # type: ignore[arg-type]
+            backoff=HOUR,
+        )
 
 
 # Together or not at all ---------------------------------------------------------------
@@ -124,11 +139,14 @@ async def consume(database: Database, handle: object = well) -> bool:
 async def test_an_event_exists_only_if_its_transaction_commits(
     database: Database, owner: Owner
 ) -> None:
-    with pytest.raises(ZeroDivisionError):
+    async def give_up() -> None:
         async with database.transaction() as connection:
             await note(connection, "never")
             await publish(connection, [News(FIGURES_CHANGED, MAY, None, None)])
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await give_up()
 
     assert (await waiting(owner), await noted(owner)) == ([], [])
     assert not await consume(database)
@@ -139,9 +157,7 @@ async def test_the_claim_the_effect_and_the_follow_up_commit_together(
 ) -> None:
     await announced(owner, MAY, batch="bat_1")
 
-    async def handle(
-        connection: Connection, key: str, events: Sequence[Event]
-    ) -> None:
+    async def handle(connection: Connection, key: str, events: Sequence[Event]) -> None:
         await well(connection, key, events)
         await publish(connection, [events[0].followed_by(SCORES_CHANGED)])
         assert [e["topic"] for e in await waiting(owner)] == [FIGURES_CHANGED]
@@ -218,9 +234,7 @@ async def test_one_bad_event_does_not_hold_the_others(
         await announced(owner, MAY, batch=batch)
     await announced(owner, "2022M06", batch="other key")
 
-    async def handle(
-        connection: Connection, key: str, events: Sequence[Event]
-    ) -> None:
+    async def handle(connection: Connection, key: str, events: Sequence[Event]) -> None:
         await well(connection, key, events)
         if any(event.batch == "bad" for event in events):
             raise ValueError("bad")
@@ -309,9 +323,7 @@ async def test_two_workers_never_hold_one_key_at_the_same_time(
     keys = [f"2022M0{n}" for n in range(1, 5)]
     total, inside, most, overlapped = 120, Counter[str](), 0, 0
 
-    async def handle(
-        connection: Connection, key: str, events: Sequence[Event]
-    ) -> None:
+    async def handle(connection: Connection, key: str, events: Sequence[Event]) -> None:
         nonlocal most, overlapped
         inside[key] += 1
         most = max(most, inside[key])
@@ -450,9 +462,7 @@ async def test_a_batch_is_scored_and_evaluated_when_its_last_event_is_done(
     await announced(owner, MAY, topic=REPORTS_CHANGED, batch="bat_1")
     await announced(owner, "2022M06", batch="bat_2")
 
-    async def score(
-        connection: Connection, _: str, events: Sequence[Event]
-    ) -> None:
+    async def score(connection: Connection, _: str, events: Sequence[Event]) -> None:
         await publish(connection, [e.followed_by(SCORES_CHANGED) for e in events])
 
     async def done(topic: str) -> tuple[bool, bool]:
@@ -516,9 +526,7 @@ async def test_the_request_id_travels_from_the_post_to_the_last_event(
     assert answer.status_code == 202, answer.text
     heard: list[object] = []
 
-    async def score(
-        connection: Connection, key: str, events: Sequence[Event]
-    ) -> None:
+    async def score(connection: Connection, key: str, events: Sequence[Event]) -> None:
         heard.append(structlog.contextvars.get_contextvars().get("request_id"))
         await inbox.figures_changed(connection, key, events)
 

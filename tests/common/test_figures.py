@@ -35,6 +35,15 @@ def test_an_exact_half_is_rounded_up(below: int, times: int) -> None:
     assert hundredths(done, enforceable) == below + 1
 
 
+@given(st.integers(1, LARGEST_COUNT).filter(lambda n: n % 2 and n % 5))
+def test_a_hair_below_a_half_is_rounded_down(enforceable: int) -> None:
+    halves = pow(enforceable, -1, 20_000)
+    done = (halves * enforceable - 1) // 20_000
+
+    assert Fraction(done, enforceable) < Fraction(halves, 20_000)
+    assert hundredths(done, enforceable) == halves // 2
+
+
 @given(pairs)
 def test_a_rate_lies_between_0_and_100(pair: list[int]) -> None:
     rate = published(*pair)

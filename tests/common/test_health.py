@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from libs.common import keys, postgres
 from libs.common.events import FIGURES_CHANGED, News, publish
 from libs.common.service import create_app
-from services.__main__ import Which, build, prepare
+from services.process import Which, build, prepare
 from tests.support.world import World, settings_for, until
 
 pytestmark = pytest.mark.anyio

@@ -14,10 +14,23 @@ from structlog.testing import capture_logs
 from libs.common.database import Database
 from libs.common.events import notify
 from libs.common.loops import Loop, Loops
+from tests.support.databases import Copy, copy_of
 from tests.support.world import until
 
 pytestmark = pytest.mark.anyio
 Owner: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+
+@pytest.fixture(scope="module")
+async def copied(template: str) -> AsyncIterator[Copy]:
+    async with copy_of(template, "loops") as made:
+        yield made
+
+
+@pytest.fixture
+async def url(copied: Copy) -> str:
+    await copied.as_new()
+    return copied.url
 
 
 @pytest.fixture
@@ -98,7 +111,7 @@ async def test_a_long_outage_does_not_fill_the_log(
         loop = Loop("work", step, poll=1, failures=failures - 1)
         loops = Loops(database, [loop])
         loops.start()
-        while loop.failures < failures:
+        while loop.failures < failures:  # noqa: ASYNC110 (a failure is no event)
             await asyncio.sleep(0)
         await loops.stop()
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import sys
 import threading
+from collections.abc import Iterator
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -36,20 +38,34 @@ def test_a_secret_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> No
     assert [path.name for path in data.iterdir()] == ["secret"]
 
 
+@pytest.fixture
+def _interleaved() -> Iterator[None]:
+    """Threads take turns after every step, as processes on many cores do."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("_interleaved")
 def test_starters_at_the_same_moment_agree_on_one_secret(tmp_path: Path) -> None:
     for attempt in range(20):
         data, found = tmp_path / str(attempt), set()
         together = threading.Barrier(8)
 
         def start(
-            data: Path = data,
             found: set[bytes] = found,
             together: threading.Barrier = together,
+            *,
+            ours: Settings,
         ) -> None:
             together.wait()
-            found.add(settings(data=data).root_secret)
+            found.add(ours.root_secret)
 
-        starters = [threading.Thread(target=start) for _ in range(8)]
+        starters = [
+            threading.Thread(target=start, kwargs={"ours": settings(data=data)})
+            for _ in range(8)
+        ]
         for one in starters:
             one.start()
         for one in starters:
@@ -136,7 +152,7 @@ def test_what_is_no_network_is_refused(
 ) -> None:
     monkeypatch.setenv("DONDOC_ALLOW_NETWORKS", given)
 
-    with pytest.raises(ValidationError, match="allow_networks|ALLOW_NETWORKS"):
+    with pytest.raises(ValidationError, match=r"(?i)allow_networks"):
         settings()
 
 

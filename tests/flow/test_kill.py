@@ -170,13 +170,21 @@ def _delivered(ask: httpx.Client, subscription: str, hears: str) -> list[str]:
 def test_a_killed_database_server_comes_back_under_the_running_services(
     data: Path, tmp_path: Path
 ) -> None:
+    meanwhile: list[httpx.Response] = []
+
+    def back() -> bool:
+        meanwhile.append(ask.get("/v1/units"))
+        again = _postmaster(data) not in (None, killed)
+        return again and ask.get("/readyz").status_code == 200
+
     with serving(data, tmp_path / "serving") as (process, ask):
         ask.put("/v1/units", json=sample("units_2022.json")).raise_for_status()
         before = _all(ask, "/v1/units")
-        killed = _kill_postmaster(data, process)
+        killed = _postmaster(data)
+        assert killed in process.family(), "only what we started is ours to kill"
+        os.kill(killed, signal.SIGKILL)
 
-        until(lambda: _postmaster(data) not in (None, killed), seconds=30)
-        until(lambda: ask.get("/readyz").status_code == 200, seconds=30)
+        until(back, seconds=30)
 
         assert _all(ask, "/v1/units") == before
         figures = {"measure": "cases", "enforceable": 100, "done": 40}
@@ -186,28 +194,23 @@ def test_a_killed_database_server_comes_back_under_the_running_services(
         _evaluated(ask, sent.json()["batch"])
         assert process.child.poll() is None, "nobody had to start it again"
 
+    # How many were refused is a matter of moments; none may see a fault of ours.
+    for answer in meanwhile:
+        if answer.status_code != 200:
+            assert answer.status_code == 503, answer.text
+            assert answer.headers["retry-after"]
 
-def test_while_the_database_server_is_away_clients_are_told_to_come_again(
+
+def test_who_only_asks_it_to_stop_finds_the_database_server_stopped_too(
     data: Path, tmp_path: Path
 ) -> None:
-    answers: list[httpx.Response] = []
+    with serving(data, tmp_path / "serving") as (process, _):
+        assert _postmaster(data) in process.family()
 
-    def refused() -> list[httpx.Response]:
-        return [answer for answer in answers if answer.status_code != 200]
+        assert process.end() == 0, process
 
-    def back() -> bool:
-        answers.append(ask.get("/v1/units"))
-        return answers[-1].status_code == 200 and bool(refused())
-
-    with serving(data, tmp_path / "serving") as (process, ask):
-        _kill_postmaster(data, process)
-
-        until(back, seconds=30)
-
-    for answer in refused():
-        assert answer.status_code == 503, answer.text
-        assert answer.headers["retry-after"]
-        assert answer.json()["code"] == "database_away"
+    assert _postmaster(data) is None, "a clean stop removes the file"
+    assert "Traceback" not in process.errors.read_text("utf-8")
 
 
 def _postmaster(data: Path) -> int | None:
@@ -216,11 +219,3 @@ def _postmaster(data: Path) -> int | None:
         return int(file.read_text().split("\n", 1)[0])
     except (OSError, ValueError):
         return None
-
-
-def _kill_postmaster(data: Path, process: Process) -> int:
-    found = _postmaster(data)
-    assert found, "the server has written its number"
-    assert found in process.family(), "only what we started is ours to kill"
-    os.kill(found, signal.SIGKILL)
-    return found

@@ -9,18 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 
 from demo.api import Api
 from demo.stage import OPENS, receiver
 from demo.story import tell
-from tests.conftest import at
 from tests.support.processes import (
     Process,
     admin_key,
     client,
+    database,
     finished,
     started,
     until,
@@ -59,11 +58,10 @@ class Three:
 @pytest.fixture(scope="module")
 def three(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Three]:
     """Migrated, keyed and served by one command each; ended by SIGTERM."""
-    asyncio.run(_execute(cluster, "CREATE DATABASE three"))
-    here = environment(at(cluster, "three"))
     within = tmp_path_factory.mktemp("three")
-    assert "migrated" in finished("migrate", within=within / "migrate", **here)
     with ExitStack() as stack:
+        here = environment(stack.enter_context(database(cluster, "three")))
+        assert "migrated" in finished("migrate", within=within / "migrate", **here)
         processes = {
             name: stack.enter_context(
                 started("serve", name, within=within / name, **here)
@@ -74,15 +72,6 @@ def three(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Th
         addresses = {name: process.address() for name, process in processes.items()}
         yield Three(processes, addresses, key)
         _sigterm_ends_them_well(*processes.values())
-    asyncio.run(_execute(cluster, "DROP DATABASE three WITH (FORCE)"))
-
-
-async def _execute(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
 
 
 def _sigterm_ends_them_well(*processes: Process) -> None:

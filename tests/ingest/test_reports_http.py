@@ -89,24 +89,24 @@ def faults(document: dict[str, Any]) -> set[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-async def refusing(template: str) -> AsyncIterator[World]:
-    """One world for all that is refused: it must leave nothing behind."""
+async def shared(template: str) -> AsyncIterator[World]:
+    """One world for all; a test that stores something has a unit of its own."""
     server = template.rsplit("/", 1)[0]
     owner = await asyncpg.connect(template)
-    await owner.execute("CREATE DATABASE refusing TEMPLATE template_dondoc")
-    async with World.running(f"{server}/refusing", with_loops=False) as world:
+    await owner.execute("CREATE DATABASE reports TEMPLATE template_dondoc")
+    async with World.running(f"{server}/reports", with_loops=False) as world:
         await world.tree()
         yield world
-    await owner.execute("DROP DATABASE refusing WITH (FORCE)")
+    await owner.execute("DROP DATABASE reports WITH (FORCE)")
     await owner.close()
 
 
 @pytest.fixture
-async def world_at_rest(refusing: World) -> AsyncIterator[World]:
+async def world_at_rest(shared: World) -> AsyncIterator[World]:
     """The same; afterwards it must hold what it held before."""
-    before = await kept(refusing)
-    yield refusing
-    assert await kept(refusing) == before, "what is refused stores nothing"
+    before = await kept(shared)
+    yield shared
+    assert await kept(shared) == before, "what is refused stores nothing"
 
 
 # Bodies that cannot be read ----------------------------------------------------------
@@ -521,8 +521,8 @@ async def test_a_steward_touches_only_its_own_subtree(world_at_rest: World) -> N
 # What is kept ------------------------------------------------------------------------
 
 
-async def stands(world: World, **query: str) -> dict[str, Any]:
-    params = {"unit": "BG", "period": "2022M05", **query}
+async def stands(world: World, unit: str, **query: str) -> dict[str, Any]:
+    params = {"unit": unit, "period": "2022M05", **query}
     answer = await world.admin.get("/v1/reports", params=params)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
@@ -538,12 +538,12 @@ def figures(shown: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-async def test_with_accept_valid_the_good_reports_are_kept(still_world: World) -> None:
-    await still_world.tree()
+async def test_with_accept_valid_the_good_reports_are_kept(shared: World) -> None:
+    before = await kept(shared)
     bad = of(row(done="7"), unit="HUE")
-    content = body(bad, report(), report("QQQ"), of(row(done=1, x=1), unit="HN"))
+    content = body(bad, report("AG1"), report("QQQ"), of(row(x=1), unit="HN"))
 
-    answer = await still_world.admin.post(
+    answer = await shared.admin.post(
         "/v1/reports?on_error=accept_valid", content=content, headers=JSON
     )
 
@@ -555,7 +555,8 @@ async def test_with_accept_valid_the_good_reports_are_kept(still_world: World) -
         (2, "/reports/2/unit", "unknown_unit"),
         (3, "/reports/3/figures/0/x", "unknown_field"),
     ]
-    assert await kept(still_world) == [1, 1, 1, 2]
+    added = [a - b for a, b in zip(await kept(shared), before, strict=True)]
+    assert added == [1, 1, 1, 2]
 
 
 async def test_with_accept_valid_and_none_valid_nothing_is_kept(
@@ -574,17 +575,16 @@ async def test_by_default_one_bad_report_refuses_all(world_at_rest: World) -> No
     assert faults(told(answer)) == {("/reports/1/unit", "unknown_unit")}
 
 
-async def test_what_was_sent_is_given_back(still_world: World) -> None:
-    await still_world.tree()
+async def test_what_was_sent_is_given_back(shared: World) -> None:
     rows = [
         row(category="all", carried_over=3, newly_accepted=0, enforceable=9, done=4, withdrawn=2),
         row(category="credit", published_rate="25.9"),
         row("money", category="all", enforceable=LARGEST_COUNT, completed=5, terminated=6, reduced=7),
     ]  # fmt: skip
-    source = {"document": "Tin ‮Hội nghị​ 😀", "date": "2022-04-25"}
+    source = {"document": "Tin \u202eHội nghị\u200b 😀", "date": "2022-04-25"}
 
-    answer = await still_world.report(of(*rows, source=source, form="06/2019"))
-    shown = await stands(still_world)
+    answer = await shared.report(of(*rows, unit="HAG", source=source, form="06/2019"))
+    shown = await stands(shared, "HAG")
 
     assert answer.status_code == 202
     rows[1]["published_rate"] = "25.90"
@@ -593,38 +593,33 @@ async def test_what_was_sent_is_given_back(still_world: World) -> None:
     assert shown["figures"][0]["source"] == {**source, "illustrative": False}
 
 
-async def test_thousands_are_kept_in_dong(still_world: World) -> None:
-    await still_world.tree()
+async def test_thousands_are_kept_in_dong(shared: World) -> None:
     thousands = row("money", enforceable=761_546_547, done=195_723_741)
 
-    await post(still_world.admin, body(of(thousands), money_in="thousand_vnd"))
+    content = body(of(thousands, unit="CB"), money_in="thousand_vnd")
+    await post(shared.admin, content)
 
-    assert figures(await stands(still_world)) == [
+    assert figures(await stands(shared, "CB")) == [
         row("money", category="all", enforceable=761_546_547_000, done=195_723_741_000)
     ]
 
 
-async def test_unchanged_values_are_no_revision(still_world: World) -> None:
-    await still_world.tree()
+async def test_unchanged_values_are_no_revision(shared: World) -> None:
     rows = [row(done=4, enforceable=9), row("money", published_rate="25.7")]
-    await still_world.report(of(*rows))
-    before = await kept(still_world)
+    await shared.report(of(*rows, unit="BK"))
+    before = await kept(shared)
 
     rows[1]["published_rate"] = "25.70"
-    again = await still_world.report(of(*rows), report("HUE", figures=[row(done=1)]))
-    batch = (await still_world.report(of(rows[0]))).json()
+    again = await shared.report(of(*rows, unit="BK"), report("TQ1"))
+    alone = (await shared.report(of(rows[0], unit="BK"))).json()
 
     assert (again.json()["accepted"], again.json()["unchanged"]) == (1, 1)
-    assert (batch["accepted"], batch["unchanged"]) == (0, 1)
-    assert (await stands(still_world))["revision"] == 1
-    shown = await still_world.admin.get(f"/v1/batches/{batch['batch']}")
+    assert (alone["accepted"], alone["unchanged"]) == (0, 1)
+    assert (await stands(shared, "BK"))["revision"] == 1
+    shown = await shared.admin.get(f"/v1/batches/{alone['batch']}")
     assert shown.json()["state"] == "evaluated"
-    reports, rows_kept, batches, _ = await kept(still_world)
-    assert [reports, rows_kept, batches] == [
-        before[0] + 1,
-        before[1] + 1,
-        before[2] + 2,
-    ]
+    added = [a - b for a, b in zip(await kept(shared), before, strict=True)]
+    assert added[:3] == [1, 1, 2]
 
 
 async def test_a_changed_row_is_a_revision_and_the_older_stays_known(
@@ -636,9 +631,9 @@ async def test_a_changed_row_is_a_revision_and_the_older_stays_known(
     await still_world.admin.put("/v1/clock", json={"now": "2022-03-20T09:00:00+07:00"})
 
     await still_world.report(of(row(done=5, enforceable=9), reason="đính chính"))
-    now = await stands(still_world)
-    earlier = await stands(still_world, known_at="2022-03-08")
-    at_noon = await stands(still_world, known_at="2022-03-20T08:00:00+07:00")
+    now = await stands(still_world, "BG")
+    earlier = await stands(still_world, "BG", known_at="2022-03-08")
+    before_it = await stands(still_world, "BG", known_at="2022-03-20T08:59:59+07:00")
 
     changed = row(category="all", done=5, enforceable=9)
     assert figures(now) == [changed, credit]
@@ -646,27 +641,25 @@ async def test_a_changed_row_is_a_revision_and_the_older_stays_known(
     assert (now["revision"], now["reason"]) == (2, "đính chính")
     assert figures(earlier) == [{**changed, "done": 4}, credit]
     assert earlier["revision"] == 1
-    assert at_noon == earlier
-    before = await still_world.admin.get(
-        "/v1/reports",
-        params={"unit": "BG", "period": "2022M05", "known_at": "2022-03-07"},
-    )
-    assert told(before)["code"] == "not_reported"
+    assert before_it == earlier
+    query = {"unit": "BG", "period": "2022M05", "known_at": "2022-03-07"}
+    unknown = await still_world.admin.get("/v1/reports", params=query)
+    assert told(unknown)["code"] == "not_reported"
 
 
 async def test_withdrawn_takes_a_row_back_and_it_may_come_again(
-    still_world: World,
+    shared: World,
 ) -> None:
-    await still_world.tree()
     credit = row(category="credit", done=1, enforceable=2)
     everything = row(category="all", done=4, enforceable=9)
-    await still_world.report(of(everything, credit))
+    take_back = of(row(category="credit", withdrawn=True), unit="LS")
+    await shared.report(of(everything, credit, unit="LS"))
 
-    await still_world.report(of(row(category="credit", withdrawn=True)))
-    without = await stands(still_world)
-    again = await still_world.report(of(row(category="credit", withdrawn=True)))
-    await still_world.report(of(credit))
-    back = await stands(still_world)
+    await shared.report(take_back)
+    without = await stands(shared, "LS")
+    again = await shared.report(take_back)
+    await shared.report(of(credit, unit="LS"))
+    back = await stands(shared, "LS")
 
     assert figures(without) == [everything]
     assert again.json()["unchanged"] == 1
@@ -674,24 +667,19 @@ async def test_withdrawn_takes_a_row_back_and_it_may_come_again(
     assert back["revision"] == 3
 
 
-async def test_a_report_of_another_unit_is_seen_only_above_it(
-    still_world: World,
-) -> None:
-    await still_world.tree()
-    await still_world.report(report())
-    above, beside = (
-        await still_world.client("analyst", under="BG"),
-        await still_world.client("analyst", under="HUE"),
-    )
-    query = {"unit": "BG", "period": "2022M05"}
+async def test_a_report_of_another_unit_is_seen_only_above_it(shared: World) -> None:
+    await shared.report(report("BN1"))
+    above = await shared.client("analyst", under="BN1")
+    beside = await shared.client("analyst", under="HUE")
+    query = {"unit": "BN1", "period": "2022M05"}
 
     seen = await above.get("/v1/reports", params=query)
     hidden = await beside.get("/v1/reports", params=query)
-    nowhere = await beside.get("/v1/reports", params={**query, "unit": "QQ"})
+    nowhere = await beside.get("/v1/reports", params={**query, "unit": "QQQ"})
 
     assert seen.status_code == 200
     assert (hidden.status_code, told(hidden)["code"]) == (404, "unknown_unit")
-    assert hidden.content.replace(b"BG", b"QQ") == nowhere.content
+    assert hidden.content.replace(b"BN1", b"QQQ") == nowhere.content
 
 
 async def test_a_batch_goes_from_received_to_evaluated(world: World) -> None:
@@ -705,27 +693,23 @@ async def test_a_batch_goes_from_received_to_evaluated(world: World) -> None:
     assert shown["received_at"] <= shown["scored_at"] <= shown["evaluated_at"]
 
 
-async def test_a_batch_waits_as_long_as_nobody_works(still_world: World) -> None:
-    await still_world.tree()
+async def test_a_batch_waits_as_long_as_nobody_works(shared: World) -> None:
+    sent = (await shared.report(report("LCH"))).json()
 
-    sent = (await still_world.report(report())).json()
-    shown = (await still_world.admin.get(f"/v1/batches/{sent['batch']}")).json()
+    shown = (await shared.admin.get(f"/v1/batches/{sent['batch']}")).json()
 
     assert shown["state"] == "received"
     assert not {"scored_at", "evaluated_at"} & set(shown)
 
 
-async def test_a_batch_is_seen_by_its_sender_and_at_the_root(
-    still_world: World,
-) -> None:
-    await still_world.tree()
-    sender = await still_world.client("reporter", under="BG")
-    other = await still_world.client("reporter", "admin", under="BG")
-    sent = (await post(sender, body(report()))).json()
+async def test_a_batch_is_seen_by_its_sender_and_at_the_root(shared: World) -> None:
+    sender = await shared.client("reporter", under="DB")
+    other = await shared.client("reporter", "admin", under="DB")
+    sent = (await post(sender, body(report("DB")))).json()
 
     seen = [
         (await client.get(f"/v1/batches/{sent['batch']}")).status_code
-        for client in (sender, other, still_world.admin)
+        for client in (sender, other, shared.admin)
     ]
     hidden = await other.get(f"/v1/batches/{sent['batch']}")
     nowhere = await other.get("/v1/batches/bat_none")
@@ -734,36 +718,45 @@ async def test_a_batch_is_seen_by_its_sender_and_at_the_root(
     assert hidden.text.replace(sent["batch"], "bat_none") == nowhere.text
 
 
-async def test_a_unit_is_created_changed_and_left(still_world: World) -> None:
+async def test_senders_of_one_period_never_make_the_same_revision(
+    shared: World,
+) -> None:
+    answers = await asyncio.gather(
+        *(shared.report(of(row(done=n, enforceable=99), unit="HNA")) for n in range(8))
+    )
+
+    assert [answer.status_code for answer in answers] == [202] * 8
+    assert (await stands(shared, "HNA"))["revision"] == 8
+
+
+# The tree ----------------------------------------------------------------------------
+
+
+async def test_a_unit_is_created_changed_and_left(shared: World) -> None:
     async def put(*units: dict[str, Any]) -> dict[str, int]:
-        answer = await still_world.admin.put("/v1/units", json={"units": list(units)})
+        answer = await shared.admin.put("/v1/units", json={"units": list(units)})
         counts: dict[str, int] = answer.json()
         return counts
 
-    north = unit("N", parent="VN", kind="province", name="Bắc")
-    first = await put(north, unit("N1", parent="N"))
-    again = await put(north, unit("N1", parent="N", name="Chi cục 1"))
-    shown = (await still_world.admin.get("/v1/units/N1")).json()
+    first = await put(unit("N", parent="HUE"), unit("N1", parent="N"))
+    again = await put(unit("N", parent="HUE"), unit("N1", parent="N", name="Chi cục 1"))
+    shown = (await shared.admin.get("/v1/units/N1")).json()
 
     assert first == {"created": 2, "updated": 0, "unchanged": 0}
     assert again == {"created": 0, "updated": 1, "unchanged": 1}
-    assert (shown["name"], shown["parent"], shown["valid_to"]) == (
-        "Chi cục 1",
-        "N",
-        None,
-    )
+    assert (shown["name"], shown["parent"]) == ("Chi cục 1", "N")
+    assert shown["valid_to"] is None
 
 
 async def test_units_are_listed_once_in_vietnamese_order_page_by_page(
-    still_world: World,
+    shared: World,
 ) -> None:
-    await still_world.tree()
-    names, cursor = [], None
+    names: list[str] = []
+    cursor = None
     while True:
-        params = {"kind": "province", "limit": 10} | (
-            {"cursor": cursor} if cursor else {}
-        )
-        page = (await still_world.admin.get("/v1/units", params=params)).json()
+        params = {"kind": "province", "limit": 10}
+        more = {"cursor": cursor} if cursor else {}
+        page = (await shared.admin.get("/v1/units", params=params | more)).json()
         names += [item["name"] for item in page["items"]]
         cursor = page["next"]
         if cursor is None:
@@ -774,32 +767,20 @@ async def test_units_are_listed_once_in_vietnamese_order_page_by_page(
     assert names.index("Cần Thơ") < names.index("Đà Nẵng") < names.index("Gia Lai")
 
 
-async def test_the_tree_is_shown_as_of_a_day(still_world: World) -> None:
-    await still_world.tree()
-
-    async def codes(**query: str) -> set[str]:
+async def test_the_tree_is_shown_as_of_a_day(shared: World) -> None:
+    async def codes(client: httpx.AsyncClient, **query: str) -> set[str]:
         params = {"limit": 1000, **query}
-        answer = await still_world.admin.get("/v1/units", params=params)
+        answer = await client.get("/v1/units", params=params)
         return {item["code"] for item in answer.json()["items"]}
 
-    now, later = await codes(), await codes(on="2025-07-01")
+    now = await codes(shared.admin)
+    later = await codes(shared.admin, on="2025-07-01")
+    of_one = await shared.client("analyst", under="CB")
 
     assert {"TN1", "BG"} <= now
     assert "TN" not in now
     assert {"TN", "TN-KV4"} <= later
     assert not {"TN1", "BG"} & later
-    assert "TN-KV4" in await codes(on="2025-07-01", under="TN")
-    assert "HN" not in await codes(on="2025-07-01", under="TN")
-
-
-async def test_senders_of_one_period_never_make_the_same_revision(
-    still_world: World,
-) -> None:
-    await still_world.tree()
-
-    answers = await asyncio.gather(
-        *(still_world.report(of(row(done=n, enforceable=99))) for n in range(8))
-    )
-
-    assert [answer.status_code for answer in answers] == [202] * 8
-    assert (await stands(still_world))["revision"] == 8
+    assert "TN-KV4" in await codes(shared.admin, on="2025-07-01", under="TN")
+    assert "HN" not in await codes(shared.admin, on="2025-07-01", under="TN")
+    assert await codes(of_one) == {"CB"}

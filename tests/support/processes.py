@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import asyncpg
 import httpx
 
 DONDOC = Path(sys.executable).with_name("dondoc")
@@ -124,6 +126,24 @@ def client(address: str, key: str) -> httpx.Client:
         timeout=60,
         trust_env=False,
     )
+
+
+@contextmanager
+def database(server: str, name: str, *, template: str = "template1") -> Iterator[str]:
+    """A database of this name for as long as the block runs; its URL."""
+    asyncio.run(_execute(server, f"CREATE DATABASE {name} TEMPLATE {template}"))
+    try:
+        yield f"{server.rpartition('/')[0]}/{name}"
+    finally:
+        asyncio.run(_execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 def until(

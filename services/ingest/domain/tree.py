@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
@@ -11,6 +11,8 @@ from libs.common.problems import Text
 
 Kind = Literal["national", "province", "office", "officer", "other"]
 ROOT = "VN"
+DEEPEST = 20
+"""Levels below the root; the agencies have four."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,25 +84,32 @@ def _faults_of_parent(
         return
     if not any(row.in_force(unit.valid_from) for row in tree[parent]):
         yield "/parent", "parent_not_in_force", _NOT_IN_FORCE
-    if _meets_itself(unit, unit.valid_from, unit.valid_to or date.max, tree, set()):
-        yield "/parent", "cycle", _CYCLE
+    wrong = _wrong_way_up(
+        unit, unit.valid_from, unit.valid_to or date.max, tree, frozenset()
+    )
+    if wrong is not None:
+        yield "/parent", wrong, _WRONG_WAY_UP[wrong]
 
 
-def _meets_itself(
+def _wrong_way_up(
     unit: Unit,
     since: date,
     until: date,
     tree: Mapping[str, Sequence[Unit]],
-    passed: Set[str],
-) -> bool:
-    """Whether the way up meets a unit twice on any day of these."""
+    passed: frozenset[str],
+) -> str | None:
+    """Whether the way up, on any day of these, meets a unit twice or has no end."""
     if unit.code in passed:
-        return True
+        return "cycle"
+    if len(passed) > DEEPEST:
+        return "too_deep"
+    passed |= {unit.code}
     for row in tree.get(unit.parent or "", ()):
         first, end = max(since, row.valid_from), min(until, row.valid_to or date.max)
-        if first < end and _meets_itself(row, first, end, tree, passed | {unit.code}):
-            return True
-    return False
+        wrong = _wrong_way_up(row, first, end, tree, passed) if first < end else None
+        if wrong is not None:
+            return wrong
+    return None
 
 
 _DUPLICATE = Text(
@@ -123,4 +132,9 @@ _NOT_IN_FORCE = Text(
     "Đơn vị cấp trên chưa có hoặc hết hiệu lực vào ngày valid_from.",
     "The parent is not in force on valid_from.",
 )
-_CYCLE = Text("Cây đơn vị bị vòng.", "A unit would stand above itself.")
+_WRONG_WAY_UP = {
+    "cycle": Text("Cây đơn vị bị vòng.", "A unit would stand above itself."),
+    "too_deep": Text(
+        f"Cây đơn vị có quá {DEEPEST} cấp.", f"The tree has more than {DEEPEST} levels."
+    ),
+}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.domain.tree import Unit, faults
+from services.ingest.domain.tree import DEEPEST, Unit, faults
 
 ROOT = Unit("VN", "Toàn quốc", "national", None, date(2010, 1, 1))
 
@@ -138,6 +139,23 @@ def test_a_tree_refuses(
     sent: list[Unit], stored: list[Unit], expected: set[tuple[str, str]]
 ) -> None:
     assert found(sent, stored) == expected
+
+
+def chain(length: int) -> list[Unit]:
+    names = ["VN", *(f"U{number}" for number in range(length))]
+    return [unit(code, parent) for parent, code in pairwise(names)]
+
+
+def test_a_tree_has_twenty_levels_and_no_more() -> None:
+    assert found(chain(DEEPEST)) == set()
+    assert found(chain(DEEPEST + 2)) == {
+        (f"/{DEEPEST}/parent", "too_deep"),
+        (f"/{DEEPEST + 1}/parent", "too_deep"),
+    }
+
+
+def test_a_chain_of_thousands_is_refused_and_not_climbed() -> None:
+    assert len(found(chain(5000))) == 5000 - DEEPEST
 
 
 FIRST = date(2010, 1, 1)

@@ -65,9 +65,9 @@ def test_pro_rata_never_falls_from_month_to_month(
     ("period", "asked"),
     [
         pytest.param("2025M01", "7.00", id="a twelfth"),
-        pytest.param("2025M05", "35.02", id="a half is rounded up"),
-        pytest.param("2025M06", "42.03", id="half a year"),
-        pytest.param("2025-09-12", "79.90", id="347 of 365 days"),
+        pytest.param("2025M05", "35.02", id="five months"),
+        pytest.param("2025M06", "42.03", id="half a year: 42.025 is rounded up"),
+        pytest.param("2025-09-12", "79.91", id="347 of 365 days"),
         pytest.param("2025M12", "84.05", id="the year"),
     ],
 )
