@@ -49,11 +49,11 @@ async def _once(stage: Stage, hears: str) -> tuple[float, int]:
 
 
 async def _all_delivered(api: Api, subscription: str, batch: str) -> int:
-    path = f"/v1/subscriptions/{subscription}/deliveries"
-    while (await api.get(f"/v1/batches/{batch}"))["state"] != "evaluated":
-        await asyncio.sleep(0.01)
+    """How many webhooks the batch caused, once the last has arrived."""
+    deliveries = f"/v1/subscriptions/{subscription}/deliveries"
     while True:
-        sent = await api.all(path)
-        if all(one["state"] == "delivered" for one in sent):
+        state = (await api.get(f"/v1/batches/{batch}"))["state"]
+        sent = await api.all(deliveries) if state == "evaluated" else []
+        if sent and all(one["state"] == "delivered" for one in sent):
             return len(sent)
         await asyncio.sleep(0.01)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from libs.common.events import FIGURES_CHANGED, consume_one
 from services.scoring import inbox
@@ -24,6 +25,12 @@ EXPLANATION = {
     "remedies": [{"text": "Tổ chức đợt cao điểm", "by": "2022-04-30"}],
     "attachments": ["https://example.org/giai-trinh.pdf"],
 }
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    with capture_logs():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -64,10 +64,17 @@ def subscriber() -> Iterator[str]:
             child.terminate()
 
 
+@pytest.fixture
+def demo_data(tmp_path: Path) -> Iterator[Path]:
+    """Where the demonstration keeps its database; the database goes afterwards."""
+    yield tmp_path / "data"
+    postgres.remove(tmp_path / "data" / "demo" / "postgres")
+
+
 def test_the_demonstration_killed_midway_plays_through_the_next_time(
-    tmp_path: Path,
+    demo_data: Path, tmp_path: Path
 ) -> None:
-    data = {"DONDOC_DATA": str(tmp_path / "data")}
+    data = {"DONDOC_DATA": str(demo_data)}
     with started("demo", "--once", within=tmp_path / "first", **data) as first:
         first.said("22 April 2022")
         assert len(first.family()) > 5, "itself, receiver, postgres and its backends"
@@ -77,7 +84,6 @@ def test_the_demonstration_killed_midway_plays_through_the_next_time(
     with started("demo", "--once", within=tmp_path / "again", **data) as again:
         assert again.child.wait(60) == 0, again
         assert "Every golden figure" in again.output.read_text("utf-8")
-    postgres.remove(tmp_path / "data" / "demo" / "postgres")
 
 
 def test_an_accepted_report_takes_its_whole_effect_once_though_all_is_killed(
