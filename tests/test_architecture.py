@@ -22,8 +22,6 @@ SHARED = sorted(
 SHARED_OTHERWISE = {
     "libs.common.postgres": "the embedded server: started before any service is",
     "libs.common.logs": "where log lines go: decided once per process",
-    "libs.common.figures": "how a rate is printed: ingest checks by it what scoring"
-    " computes in SQL",
 }
 DOMAIN = sorted(ROOT.glob("services/*/domain/*.py"))
 EXACT = [*DOMAIN, *sorted(ROOT.glob("libs/common/*.py"))]
