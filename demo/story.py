@@ -156,12 +156,12 @@ async def _duties(api: Api, say: Say) -> None:
 
 def _duty_line(matter: Any) -> str:
     due = matter["due"]
-    by = f"by {due['on']}" if due else "no deadline"
+    by = f" by {due['on']}" if due else ""
     late = ", overdue" if matter["overdue"] else ""
     made_up = ", illustrative" if matter["illustrative"] else ""
     return (
         f"    {matter['unit']:<8} {matter['measure']:<6} {matter['severity']:<9}"
-        f" owes {matter['owes']} {by} ({matter['decided_by']} decided{late}{made_up})"
+        f" owes {matter['owes']}{by} ({matter['decided_by']} decided{late}{made_up})"
     )
 
 

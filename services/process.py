@@ -19,7 +19,6 @@ from libs.common import clock, keys, postgres
 from libs.common.database import speak_json
 from libs.common.service import Service
 from libs.common.settings import Settings
-from migrations import migrate as migrate_all
 from services.alerts import service as alerts
 from services.alerts import usecases as alerts_usecases
 from services.ingest import service as ingest
@@ -65,7 +64,10 @@ def database(settings: Settings) -> Iterator[tuple[str, postgres.Server | None]]
 
 async def prepare(url: str, settings: Settings) -> None:
     """Migrate, make the shipped rules active, and start business time."""
-    await migrate_all(url)
+    # Only who migrates pays for loading Alembic.
+    from migrations import migrate
+
+    await migrate(url)
     shipped = alerts.shipped_rules()
     connection = await asyncpg.connect(url)
     try:
@@ -85,7 +87,11 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), backlog=2048)
     except OSError as error:
-        raise SystemExit(f"{host}:{port}: {error.strerror}; set DONDOC_PORT") from None
+        why = os.strerror(error.errno or 0)
+        raise SystemExit(
+            f"Cannot listen on {host}:{port}: {why}. Is dondoc running there already?"
+            " Set DONDOC_PORT to another port."
+        ) from None
 
 
 class Server(uvicorn.Server):

@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from libs.common import postgres
+from libs.common import logs, postgres
 from services.process import prepare
 from tests.support.world import SECRET, World, settings_for
 
@@ -30,6 +30,7 @@ def _own_environment() -> None:
         del os.environ[name]
     os.environ.pop("DATABASE_URL", None)
     os.environ["DONDOC_SECRET"] = SECRET
+    logs.configure(quiet=True)
 
 
 @pytest.fixture(scope="session")

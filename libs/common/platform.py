@@ -6,14 +6,15 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import Depends, Path, Request, Response
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from libs.common import clock, keys
+from libs.common.access import Reader, forbidden
 from libs.common.clock import written
 from libs.common.database import AWAY, UNMIGRATED, Database, Row
 from libs.common.events import notify
-from libs.common.http import Body, PlainText, Reader, api_router, database_of, forbidden
+from libs.common.http import Body, PlainText, api_router, database_of
 from libs.common.keys import ROOT, Principal
 from libs.common.paging import Cursor, Limit, Page, page, read_cursor
 from libs.common.problems import (
@@ -60,6 +61,12 @@ RootAdmin = Annotated[Principal, Depends(_at_the_root)]
 
 class KeyIn(Body):
     """A key for one client: its roles hold for its units and everything below."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"name": "phần mềm", "roles": ["reporter"], "units": ["VN"]}
+        }
+    )
 
     name: Annotated[PlainText, Field(min_length=1, max_length=200)]
     roles: Annotated[list[Role], Field(min_length=1, max_length=7)]

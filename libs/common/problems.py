@@ -157,6 +157,19 @@ def unknown_unit_in_path(code: str) -> NotFound:
     )
 
 
+def unreadable_json(why: str) -> Unreadable:
+    """400: the body is not JSON; `why` never echoes what was sent back raw."""
+    return Unreadable(
+        "malformed_json",
+        Text(f"JSON không đọc được: {why}.", f"The JSON cannot be read: {why}."),
+    )
+
+
+def escaped(step: str) -> str:
+    """One step of a JSON pointer, by RFC 6901."""
+    return step.replace("~", "~0").replace("/", "~1")
+
+
 def language_of(accepted: str | None) -> str:
     """The better of our two languages for an Accept-Language header; default vi."""
     best, weight = "vi", Decimal(0)

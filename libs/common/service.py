@@ -15,9 +15,11 @@ from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 
 from libs.common import health, platform
+from libs.common.answers import speak_problems
 from libs.common.database import Database
-from libs.common.http import refuse_unknown_parameters, speak_problems
+from libs.common.http import refuse_unknown_parameters
 from libs.common.loops import Loop, Loops
+from libs.common.openapi import describe, operation_id
 from libs.common.settings import Settings
 
 JSON_LIMIT = 16 * 1024 * 1024
@@ -87,7 +89,8 @@ def create_app(
             {"name": "platform", "description": "Keys, clock, dead letters, health."},
         ],
         dependencies=[refuse_unknown_parameters],
-        responses={},
+        generate_unique_id_function=operation_id,
+        swagger_ui_parameters={"defaultModelsExpandDepth": -1},
     )
     app.state.settings = settings
     app.state.databases = {s.name: s.database for s in services}
@@ -102,6 +105,7 @@ def create_app(
     app.include_router(platform.router, tags=["platform"])
     app.include_router(health.router(health_state, services), tags=["platform"])
     speak_problems(app)
+    describe(app)
     return app
 
 

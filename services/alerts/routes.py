@@ -9,15 +9,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request
 
 from libs.common import clock, keys
+from libs.common.access import Reader, allows, in_scope
 from libs.common.database import Connection, Database, Row
-from libs.common.http import (
-    Reader,
-    allows,
-    api_router,
-    database_of,
-    in_scope,
-    read_period,
-)
+from libs.common.http import api_router, database_of, read_period
 from libs.common.ids import new_id
 from libs.common.keys import ROOT, Principal
 from libs.common.paging import Cursor, Limit, Page, bad_cursor, page, read_cursor
@@ -191,8 +185,8 @@ async def list_escalations(
         now = await clock.business_now(connection)
         units = await in_scope(connection, principal, under)
         if unit is not None:
-            own = await in_scope(connection, principal, unit)
-            units = [unit] if unit in units and own else []
+            await in_scope(connection, principal, unit)
+            units = [code for code in units if code == unit]
         rows = await store.matters_listed(
             connection,
             units=units,

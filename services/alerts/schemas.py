@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
-from libs.common.http import Body, PlainText
+from libs.common.http import Body, Day, PlainText
 from libs.common.keys import ROOT
 from libs.common.platform import UnitCode
 
@@ -63,11 +63,21 @@ class RemedyIn(Body):
     """What will be done, by when."""
 
     text: Annotated[PlainText, Field(min_length=1, max_length=4000)]
-    by: Annotated[datetime.date, Field(strict=False)]
+    by: Day
 
 
 class ExplanationIn(Body):
     """An explanation, a plan or a report: causes, text, remedies."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "causes": ["large_cases"],
+                "text": "Nhiều việc giá trị lớn, tài sản chưa bán được.",
+                "remedies": [{"text": "Giao chỉ tiêu tuần", "by": "2022-03-31"}],
+            }
+        }
+    )
 
     causes: Annotated[
         list[Cause],
@@ -80,6 +90,16 @@ class ExplanationIn(Body):
 
 class SubscriptionIn(Body):
     """Where to post, and what to hear of."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "url": "https://example.org/hook",
+                "types": ["escalation.*"],
+                "under": "VN",
+            }
+        }
+    )
 
     url: Annotated[PlainText, Field(min_length=1, max_length=2048)]
     types: Annotated[

@@ -9,9 +9,8 @@ from typing import Any
 
 import msgspec
 
-from libs.common.http import escaped, unreadable_json
 from libs.common.periods import InvalidPeriod, Period
-from libs.common.problems import Fault, Text
+from libs.common.problems import Fault, Text, escaped, unreadable_json
 from services.ingest.domain.reports import (
     COLUMNS,
     Report,

@@ -9,17 +9,10 @@ from fastapi import Path, Query, Request
 from pydantic import Field
 
 from libs.common import clock
+from libs.common.access import Reader, allows, in_scope
 from libs.common.clock import VIETNAM
 from libs.common.database import Database
-from libs.common.http import (
-    Reader,
-    allows,
-    api_router,
-    database_of,
-    in_scope,
-    read_period,
-    request_id,
-)
+from libs.common.http import api_router, database_of, read_period, request_id
 from libs.common.keys import Principal
 from libs.common.paging import Cursor, Limit, Page, page, read_cursor
 from libs.common.platform import Moment

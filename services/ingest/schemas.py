@@ -6,10 +6,10 @@ import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from libs.common.figures import LARGEST_COUNT
-from libs.common.http import Body, PlainText
+from libs.common.http import Body, Day, PlainText
 from libs.common.platform import UnitCode
 from services.ingest.domain.reports import COLUMNS
 
@@ -78,8 +78,8 @@ class CodeIn(Body):
 
     scheme: Annotated[PlainText, Field(min_length=1, max_length=40)]
     code: Annotated[PlainText, Field(min_length=1, max_length=40)]
-    from_: Annotated[datetime.date | None, Field(alias="from", strict=False)] = None
-    to: Annotated[datetime.date | None, Field(strict=False)] = None
+    from_: Annotated[Day | None, Field(alias="from")] = None
+    to: Day | None = None
 
 
 class UnitIn(Body):
@@ -89,8 +89,8 @@ class UnitIn(Body):
     name: Annotated[PlainText, Field(min_length=1, max_length=200)]
     kind: Literal["national", "province", "office", "officer", "other"]
     parent: UnitCode | None
-    valid_from: Annotated[datetime.date, Field(strict=False)]
-    valid_to: Annotated[datetime.date | None, Field(strict=False)] = None
+    valid_from: Day
+    valid_to: Day | None = None
     aliases: Annotated[
         list[Annotated[PlainText, Field(min_length=1, max_length=200)]],
         Field(max_length=50, default_factory=list),
@@ -101,6 +101,23 @@ class UnitIn(Body):
 class UnitsIn(Body):
     """Rows of the tree, upserted by (code, valid_from)."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "units": [
+                    {
+                        "code": "BG",
+                        "name": "Bắc Giang",
+                        "kind": "province",
+                        "parent": "VN",
+                        "valid_from": "2010-01-01",
+                        "valid_to": "2025-07-01",
+                    }
+                ]
+            }
+        }
+    )
+
     units: Annotated[list[UnitIn], Field(min_length=1, max_length=20_000)]
 
 
@@ -108,13 +125,24 @@ class DocumentIn(Body):
     """The document that decided it."""
 
     number: Annotated[PlainText, Field(min_length=1, max_length=200)]
-    date: Annotated[datetime.date, Field(strict=False)]
+    date: Day
 
 
 class ReorganisationIn(Body):
     """Units that end and the units that they become, from one day on."""
 
-    effective: Annotated[datetime.date, Field(strict=False)]
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "effective": "2025-07-01",
+                "from": ["BK", "TN1"],
+                "into": ["TN"],
+                "document": {"number": "202/2025/QH15", "date": "2025-06-12"},
+            }
+        }
+    )
+
+    effective: Day
     from_: Annotated[
         list[UnitCode],
         Field(alias="from", min_length=1, max_length=100, examples=[["BK", "TN1"]]),

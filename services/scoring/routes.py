@@ -12,16 +12,10 @@ from fastapi import Path, Query, Response
 from fastapi.responses import JSONResponse
 
 from libs.common import clock
+from libs.common.access import Reader, allows, in_scope
 from libs.common.clock import written
 from libs.common.database import Database, Row
-from libs.common.http import (
-    Reader,
-    allows,
-    api_router,
-    database_of,
-    in_scope,
-    read_period,
-)
+from libs.common.http import api_router, database_of, read_period
 from libs.common.keys import ROOT, Principal
 from libs.common.paging import Cursor, Limit, Page, page, read_cursor
 from libs.common.periods import Period

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
-from libs.common.http import Body, PlainText
+from libs.common.http import Body, Day, PlainText
 from libs.common.periods import InvalidPeriod, Period
 from libs.common.platform import UnitCode
 
@@ -33,7 +32,7 @@ class DocumentIn(Body):
     """The decision that set or amended a target."""
 
     number: Annotated[PlainText, Field(min_length=1, max_length=200)]
-    date: Annotated[datetime.date, Field(strict=False)]
+    date: Day
     amends: Annotated[PlainText, Field(min_length=1, max_length=200)] | None = None
 
 
@@ -58,5 +57,25 @@ class TargetIn(Body):
 
 class TargetsIn(Body):
     """Targets; a later one of the same unit, year, measure and category amends."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "targets": [
+                    {
+                        "unit": "VN",
+                        "year": 2022,
+                        "measure": "cases",
+                        "rate": "81.50",
+                        "operator": "more_than",
+                        "document": {
+                            "number": "1020/QĐ-TCTHADS",
+                            "date": "2021-12-24",
+                        },
+                    }
+                ]
+            }
+        }
+    )
 
     targets: Annotated[list[TargetIn], Field(min_length=1, max_length=20_000)]

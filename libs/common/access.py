@@ -1,0 +1,88 @@
+"""Who asks, what the key permits, and which units it may speak of."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any
+
+import structlog
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from libs.common import keys
+from libs.common.database import Connection, Database
+from libs.common.keys import Principal
+from libs.common.problems import Forbidden, Text, Unauthorized, unknown_unit_in_path
+
+_bearer = HTTPBearer(
+    auto_error=False,
+    scheme_name="key",
+    description="An API key: `dondoc keys create`.",
+)
+
+
+async def _principal(
+    request: Request,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+) -> Principal:
+    if credentials is not None:
+        database: Database = request.app.state.databases["platform"]
+        pepper = request.app.state.settings.key_for("key pepper")
+        async with database.connection() as connection:
+            found = await keys.recognise(connection, credentials.credentials, pepper)
+        if found is not None:
+            structlog.contextvars.bind_contextvars(key=found.key)
+            return found
+    raise Unauthorized(
+        "unauthorized",
+        Text(
+            "Thiếu khóa API hoặc khóa không còn hiệu lực.",
+            "No API key, or not a living one: send Authorization: Bearer <key>.",
+        ),
+        headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
+def allows(role: str) -> Any:
+    """A dependency: the caller's principal, refused with 403 without the role."""
+
+    async def permitted(
+        principal: Annotated[Principal, Depends(_principal)],
+    ) -> Principal:
+        if not principal.may(role):
+            raise forbidden(role)
+        return principal
+
+    return Depends(permitted)
+
+
+def forbidden(role: str) -> Forbidden:
+    """403: right unit, wrong role."""
+    return Forbidden(
+        "forbidden",
+        Text(f"Khóa không có vai trò «{role}».", f"The key lacks the role {role!r}."),
+    )
+
+
+Reader = Annotated[Principal, allows("analyst")]
+
+
+async def in_scope(
+    connection: Connection,
+    principal: Principal,
+    unit: str,
+    on: date | None = None,
+) -> list[str]:
+    """The units at and under `unit` that the key may see, as the tree stood `on`.
+
+    Without a day: today's tree, ended units where they last stood. A unit outside
+    the key's subtree answers exactly as one that does not exist; the root is known
+    to everyone, and under it a key sees its own part.
+    """
+    known = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM platform.unit WHERE code = $1)", unit
+    )
+    if not known or not (unit == keys.ROOT or principal.sees(unit)):
+        raise unknown_unit_in_path(unit)
+    codes = await keys.subtree(connection, [unit], on)
+    return sorted(code for code in codes if principal.sees(code))

@@ -1,0 +1,66 @@
+"""What is noted of each request: its id, one log line, one measurement."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from libs.common.ids import new_id
+from libs.common.telemetry import REQUESTS
+
+log = structlog.get_logger()
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+# The pages of the docs explorer, ReDoc's logo above all, fetch nothing from elsewhere.
+_STAY_HOME = b"default-src 'self' 'unsafe-inline' data: blob:"
+
+
+class Observed:
+    """A request id, one log line and one measurement for each request."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        structlog.contextvars.clear_contextvars()
+        given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+        known = given if _REQUEST_ID.fullmatch(given) else new_id("req")
+        structlog.contextvars.bind_contextvars(request_id=known)
+        status = 500
+
+        async def observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-request-id", known.encode()),
+                    (b"content-security-policy", _STAY_HOME),
+                ]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, observed)
+        finally:
+            taken = time.perf_counter() - started
+            route = getattr(scope.get("route"), "path", "")
+            REQUESTS.labels(scope["method"], route, str(status)).observe(taken)
+            if scope["path"] not in _QUIET:
+                await log.ainfo(
+                    "request",
+                    method=scope["method"],
+                    route=route,
+                    status=status,
+                    ms=round(taken * 1000, 1),
+                )
+
+
+_QUIET = {"/livez", "/readyz", "/startupz", "/metrics"}
