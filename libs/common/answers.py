@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from libs.common.database import AWAY
+from libs.common.database import AWAY, UNMIGRATED
 from libs.common.observed import Observed
 from libs.common.problems import (
     Fault,
@@ -38,7 +38,7 @@ def speak_problems(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _answer_problem)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)
-    for away in AWAY:
+    for away in (*AWAY, *UNMIGRATED):
         app.add_exception_handler(away, _answer_away)
     app.add_exception_handler(Exception, _answer_bug)
     app.add_middleware(Observed)
@@ -196,6 +196,10 @@ _MESSAGES: dict[str, tuple[str, Text | None]] = {
         ("wrong_type", _KIND),
     ),
     "value_error": ("not_acceptable", None),
+    "control_character": (
+        "control_character",
+        Text("Có ký tự điều khiển.", "It holds a control character."),
+    ),
     "missing": ("missing", Text("Thiếu trường bắt buộc.", "A required field.")),
     "extra_forbidden": (
         "unknown_field",

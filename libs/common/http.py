@@ -12,6 +12,7 @@ from fastapi import Depends, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, APIRouter
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic_core import PydanticCustomError
 
 from libs.common import strict_json
 from libs.common.database import Database
@@ -25,7 +26,7 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 def _plain(text: str) -> str:
     if _CONTROL.search(text):
-        raise ValueError("no control characters")
+        raise PydanticCustomError("control_character", "It holds a control character.")
     return text
 
 

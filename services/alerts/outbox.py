@@ -100,8 +100,8 @@ WITH room AS (
   WHERE s.state = 'enabled' ORDER BY s.id FOR NO KEY UPDATE OF s SKIP LOCKED),
 due AS (
   SELECT d.id, room.url, room.secret FROM room CROSS JOIN LATERAL (
-    SELECT d.id, row_number() OVER (ORDER BY d.attempts > 0, d.next_attempt_at, d.id) AS turn
-    FROM alerts.delivery d
+    SELECT d.id, row_number() OVER () AS turn FROM (
+    SELECT d.id FROM alerts.delivery d
     WHERE d.subscription = room.id AND d.next_attempt_at <= now()
       AND (d.state IN ('pending', 'retrying') OR (d.state = 'leased' AND d.lease_until <= now()))
       AND NOT EXISTS (
@@ -111,7 +111,7 @@ due AS (
     ORDER BY d.attempts > 0, d.next_attempt_at, d.id
     LIMIT greatest(0, {IN_FLIGHT} - (
       SELECT count(*) FROM alerts.delivery f WHERE f.subscription = room.id
-      AND f.state = 'leased' AND f.lease_until > now()))) d
+      AND f.state = 'leased' AND f.lease_until > now()))) d) d
   ORDER BY d.turn LIMIT $2)
 UPDATE alerts.delivery d SET state = 'leased', claim = $1, attempts = attempts + 1,
   lease_until = now() + interval '{LEASE}'
@@ -166,7 +166,8 @@ async def settle(connection: Connection, settled: Sequence[Settled]) -> None:
     if gone:  # 410 Gone: the subscriber wants no more
         await connection.execute(
             "UPDATE alerts.subscription SET state = 'disabled' WHERE id IN"
-            " (SELECT subscription FROM alerts.delivery WHERE id = ANY($1))",
+            " (SELECT subscription FROM alerts.delivery WHERE id = ANY($1)"
+            "  AND state = 'held')",
             gone,
         )
 

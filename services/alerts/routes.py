@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -95,6 +96,7 @@ async def evaluate(
     """
     code = read_period(body.period).code
     async with database.connection() as connection:
+        await _check_rules(connection, body.rules or ())
         units = await _supervised(connection, principal)
         transaction = connection.transaction()
         await transaction.start()
@@ -122,6 +124,25 @@ async def evaluate(
         updated=found.updated,
         closed=found.closed,
     )
+
+
+async def _check_rules(connection: Connection, wanted: Sequence[str]) -> None:
+    active = {row["id"] for row in await store.active_rules(connection)}
+    unknown = [(i, id) for i, id in enumerate(wanted) if id not in active]
+    if unknown:
+        raise invalid(
+            [
+                Fault(
+                    f"/rules/{index}",
+                    "unknown_rule",
+                    Text(
+                        f"Không có quy tắc đang áp dụng «{id}».",
+                        f"There is no active rule {id!r}.",
+                    ),
+                )
+                for index, id in unknown
+            ]
+        )
 
 
 async def _supervised(connection: Connection, principal: Principal) -> list[str] | None:

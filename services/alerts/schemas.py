@@ -43,10 +43,7 @@ class EvaluationIn(Body):
     rules: Annotated[list[str], Field(min_length=1, max_length=1000)] | None = None
     at: (
         Annotated[
-            datetime.date,
-            Field(
-                strict=False, ge=datetime.date(2000, 1, 1), lt=datetime.date(2200, 1, 1)
-            ),
+            Day, Field(ge=datetime.date(2000, 1, 1), lt=datetime.date(2200, 1, 1))
         ]
         | None
     ) = None
