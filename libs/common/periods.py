@@ -34,15 +34,19 @@ class Period:
         >>> Period.parse("2022-02-28").code
         '2022M05'
         """
-        if _MONTHS.fullmatch(text):
-            _check_year(int(text[:4]), text)
+        period = cls._read(text)
+        if not _FIRST_YEAR <= period.working_year <= _LAST_YEAR:
+            raise InvalidPeriod(text)
+        return period
+
+    @classmethod
+    def _read(cls, text: str) -> Period:
+        if _MONTHS.fullmatch(text) and int(text[:4]) > 1:
             return cls(text)
         try:
-            day = date.fromisoformat(text if _DAY.fullmatch(text) else "")
-        except ValueError:
+            return cls.ending(date.fromisoformat(text if _DAY.fullmatch(text) else ""))
+        except (ValueError, OverflowError):
             raise InvalidPeriod(text) from None
-        _check_year(_working_year(day), text)
-        return cls.ending(day)
 
     @classmethod
     def ending(cls, day: date) -> Period:
@@ -90,7 +94,7 @@ class Period:
         '2023M05'
         """
         year = int(self.code[:4]) - 1
-        return Period.parse(f"{year:04d}{self.code[4:]}")
+        return Period._read(f"{year:04d}{self.code[4:]}")
 
     def later_cuts(self) -> tuple[Period, ...]:
         """Every period whose year-earlier cut this is.
@@ -119,8 +123,3 @@ def _working_year(day: date) -> int:
 
 def _ends_month(day: date) -> bool:
     return (day + timedelta(days=1)).day == 1
-
-
-def _check_year(year: int, text: str) -> None:
-    if not _FIRST_YEAR <= year <= _LAST_YEAR:
-        raise InvalidPeriod(text)

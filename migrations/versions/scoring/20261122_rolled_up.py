@@ -10,7 +10,7 @@ depends_on = None
 
 # Each unit with children, and each cell: walk down from its children, past those that
 # reported no counts, to those that did. One unit at the bottom without counts and the
-# sum is unknown, for a part is not the whole.
+# sum is unknown, for a part is not the whole; so is a sum that is no count (2^53 - 1).
 _ROLLED_UP = """
 CREATE FUNCTION scoring.rolled_up(period text, day date)
 RETURNS TABLE (unit text, measure text, category text, done bigint,
@@ -38,7 +38,7 @@ FROM walk LEFT JOIN counted c ON c.unit = walk.node
 WHERE c.unit IS NOT NULL
   OR NOT EXISTS (SELECT FROM tree WHERE tree.parent = walk.node)
 GROUP BY walk.unit, walk.measure, walk.category
-HAVING count(*) = count(c.unit)
+HAVING count(*) = count(c.unit) AND sum(c.enforceable) <= 9007199254740991
 $$
 """
 
