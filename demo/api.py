@@ -10,6 +10,7 @@ import httpx
 # Which service answers what, where each has an address of its own.
 _SERVICE = {
     "units": "ingest",
+    "reorganisations": "ingest",
     "reports": "ingest",
     "batches": "ingest",
     "targets": "scoring",
@@ -30,6 +31,10 @@ class Api:
         self._client = httpx.AsyncClient(
             headers={"authorization": f"Bearer {key}"}, timeout=60, trust_env=False
         )
+
+    def with_key(self, key: str) -> Api:
+        """The same addresses, asked with another key."""
+        return Api(self._addresses, key)
 
     async def close(self) -> None:
         """Give the connections back."""

@@ -120,6 +120,7 @@ async def _thai_nguyen(api: Api, say: Say) -> None:
     await api.put("/v1/clock", {"now": "2025-09-15T08:00:00+07:00"})
     say("\n15 September 2025 — Thái Nguyên's telegram, figures to 12 September")
     await api.put("/v1/units", body("units_2025.json"))
+    await api.post("/v1/reorganisations", body("reorganisation_thai_nguyen.json"))
     await _targets(api, 2025)
     await _send(api, "reports_thai_nguyen.json", say)
     cards = await api.all("/v1/scorecards", period="2025-09-12", under="TN")
@@ -166,20 +167,35 @@ def _duty_line(matter: Any) -> str:
 
 
 async def _one_answers(api: Api, matters: Sequence[Any], say: Say) -> None:
+    """One unit explains, is asked for more, explains again and is accepted."""
     plan = next(m for m in matters if m["owes"] == "plan")
-    await api.post(f"/v1/escalations/{plan['id']}/acknowledge", {})
-    answered = await api.post(
-        f"/v1/escalations/{plan['id']}/explanations",
-        {
-            "causes": ["large_cases"],
-            "text": "Minh họa: tập trung các vụ việc có giá trị lớn đến 30/9.",
-            "remedies": [{"text": "Giao chỉ tiêu từng tuần", "by": "2025-09-30"}],
-        },
+    key = await api.post(
+        "/v1/keys", {"name": "area", "roles": ["responder"], "units": [plan["unit"]]}
     )
+    area = api.with_key(key["key"])
+    try:
+        path = f"/v1/escalations/{plan['id']}"
+        await area.post(f"{path}/acknowledge", {})
+        first = await area.post(f"{path}/explanations", _plan("Tập trung việc lớn."))
+        asked = {"reason": "Chưa có mốc thời gian."}
+        back = await api.post(f"{path}/explanations/{first['n']}/return", asked)
+        again = await area.post(f"{path}/explanations", _plan("Mỗi tuần 20 việc."))
+        done = await api.post(f"{path}/explanations/{again['n']}/accept", {})
+    finally:
+        await area.close()
     say(
-        f"  {plan['unit']} acknowledges and hands in its plan (illustrative):"
-        f" the matter is {answered['state']}"
+        f"  {plan['unit']} hands in a plan, is asked for more by {back['due']['on']},"
+        f" hands in again: the matter is {done['state']} as {done['closed_as']}"
+        " (illustrative)"
     )
+
+
+def _plan(text: str) -> dict[str, object]:
+    return {
+        "causes": ["large_cases"],
+        "text": f"Minh họa: {text}",
+        "remedies": [{"text": "Giao chỉ tiêu từng tuần", "by": "2025-09-30"}],
+    }
 
 
 async def _what_arrived(api: Api, receiver: str, subscription: str, say: Say) -> None:

@@ -12,7 +12,12 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from libs.common import keys
 from libs.common.database import Connection, Database
 from libs.common.keys import Principal
-from libs.common.problems import Forbidden, Text, Unauthorized, unknown_unit_in_path
+from libs.common.problems import (
+    Text,
+    Unauthorized,
+    forbidden,
+    unknown_unit_in_path,
+)
 
 _bearer = HTTPBearer(
     auto_error=False,
@@ -54,14 +59,6 @@ def allows(role: str) -> Any:
         return principal
 
     return Depends(permitted)
-
-
-def forbidden(role: str) -> Forbidden:
-    """403: right unit, wrong role."""
-    return Forbidden(
-        "forbidden",
-        Text(f"Khóa không có vai trò «{role}».", f"The key lacks the role {role!r}."),
-    )
 
 
 Reader = Annotated[Principal, allows("analyst")]

@@ -10,20 +10,14 @@ from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from libs.common import clock, keys
-from libs.common.access import Reader, forbidden
+from libs.common.access import Reader
 from libs.common.clock import written
 from libs.common.database import AWAY, UNMIGRATED, Database, Row
 from libs.common.events import notify
 from libs.common.http import Body, PlainText, api_router, database_of
 from libs.common.keys import ROOT, Principal
 from libs.common.paging import Cursor, Limit, Page, page, read_cursor
-from libs.common.problems import (
-    Conflict,
-    Fault,
-    NotFound,
-    Text,
-    invalid,
-)
+from libs.common.problems import Conflict, Fault, NotFound, Text, forbidden, invalid
 from libs.common.settings import Settings
 
 router = api_router()

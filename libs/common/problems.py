@@ -149,6 +149,14 @@ def invalid(errors: Sequence[Fault]) -> Unacceptable:
     )
 
 
+def forbidden(role: str) -> Forbidden:
+    """403: right unit, wrong role."""
+    return Forbidden(
+        "forbidden",
+        Text(f"Khóa không có vai trò «{role}».", f"The key lacks the role {role!r}."),
+    )
+
+
 def unknown_unit_in_path(code: str) -> NotFound:
     """404 in a path or query: outside the key's subtree or nowhere, the same."""
     return NotFound(

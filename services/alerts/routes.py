@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 
-from libs.common import clock, keys
+from libs.common import clock
 from libs.common.access import Reader, allows, in_scope
 from libs.common.database import Connection, Database, Row
 from libs.common.http import api_router, database_of, read_period
@@ -22,9 +22,11 @@ from services.alerts.domain.addresses import AddressRefused
 from services.alerts.domain.signing import new_secret
 from services.alerts.domain.vocabulary import VOCABULARY
 from services.alerts.schemas import (
+    AcceptanceIn,
     EvaluationIn,
     ExplanationIn,
     NoteIn,
+    ReturnIn,
     Severity,
     SubscriptionIn,
 )
@@ -97,7 +99,7 @@ async def evaluate(
     code = read_period(body.period).code
     async with database.connection() as connection:
         await _check_rules(connection, body.rules or ())
-        units = await _supervised(connection, principal)
+        units = await _reached(connection, principal)
         transaction = connection.transaction()
         await transaction.start()
         try:
@@ -145,14 +147,11 @@ async def _check_rules(connection: Connection, wanted: Sequence[str]) -> None:
         )
 
 
-async def _supervised(connection: Connection, principal: Principal) -> list[str] | None:
-    """The units strictly below one of the key's own; all that an admin sees."""
-    if principal.may("admin"):
-        return principal.codes
-    below: set[str] = set()
-    for unit in principal.units:
-        below |= await keys.subtree(connection, [unit]) - {unit}
-    return sorted(below)
+async def _reached(connection: Connection, principal: Principal) -> list[str] | None:
+    """The units that its evaluation reaches; None for an admin at the root."""
+    if principal.may("admin") and principal.scope is None:
+        return None
+    return sorted(await usecases.supervised(connection, principal))
 
 
 @router.get("/v1/decisions")
@@ -279,6 +278,46 @@ async def hand_in(
         text=body.text,
         remedies=[r.model_dump(mode="json") for r in body.remedies],
         attachments=body.attachments,
+    )
+
+
+Number = Annotated[int, Path(ge=1, lt=2**31)]
+
+
+@router.post("/v1/escalations/{id}/explanations/{n}/accept")
+async def accept(
+    id: Id,
+    n: Number,
+    principal: Supervisor,
+    database: Alerts,
+    body: AcceptanceIn | None = None,
+) -> Escalation:
+    """Accept what a unit below handed in: the matter is closed."""
+    reason = body.reason if body else None
+    return await usecases.accept(database, principal, id, n, reason)
+
+
+@router.post("/v1/escalations/{id}/explanations/{n}/return")
+async def send_back(
+    id: Id,
+    n: Number,
+    request: Request,
+    principal: Supervisor,
+    database: Alerts,
+    body: ReturnIn | None = None,
+) -> Escalation:
+    """Return what a unit below handed in for more, with a new deadline.
+
+    By the end of `due`, or within three working days where none is given.
+    """
+    return await usecases.send_back(
+        database,
+        principal,
+        id,
+        n,
+        reason=body.reason if body else None,
+        due=body.due if body else None,
+        is_working=request.app.state.judge.is_working,
     )
 
 

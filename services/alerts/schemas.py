@@ -17,6 +17,7 @@ TYPES = (
     "escalation.opened",
     "escalation.acknowledged",
     "escalation.explained",
+    "escalation.returned",
     "escalation.closed",
     "ping",
 )
@@ -83,6 +84,18 @@ class ExplanationIn(Body):
     text: Annotated[PlainText, Field(min_length=1, max_length=20_000)]
     remedies: Annotated[list[RemedyIn], Field(max_length=50, default_factory=list)]
     attachments: Annotated[list[Link], Field(max_length=20, default_factory=list)]
+
+
+class AcceptanceIn(Body):
+    """Why it is accepted, if there is something to say."""
+
+    reason: Annotated[PlainText, Field(min_length=1, max_length=2000)] | None = None
+
+
+class ReturnIn(AcceptanceIn):
+    """Why more is wanted, and by the end of which day; else three working days."""
+
+    due: Day | None = None
 
 
 class SubscriptionIn(Body):

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
 
-from libs.common import clock
+from libs.common import clock, keys
 from libs.common.database import Connection, Database, Row
 from libs.common.keys import Principal
-from libs.common.problems import Conflict, NotFound, Text
+from libs.common.problems import Conflict, Fault, NotFound, Text, forbidden, invalid
 from services.alerts import messages, outbox, shown, store
+from services.alerts.domain import deadlines
 from services.alerts.domain.escalation import Change, State, may_hand_in
 from services.alerts.domain.rules import Owes, Rule
 from services.alerts.store import Entry
 
 Matter = dict[str, Any]
+
+DAYS_AFTER_RETURN = 3
+"""Working days until a returned matter is due again, where no day is given."""
 
 
 async def tell_of_reports(
@@ -84,6 +88,86 @@ async def hand_in(
             connection, principal, matter, Change.EXPLAINED, detail, now
         )
         return shown.HandedIn(**moved, n=n)
+
+
+async def accept(
+    database: Database, principal: Principal, id: str, n: int, reason: str | None
+) -> shown.Escalation:
+    """Close a matter with what was handed in; nobody accepts their own."""
+    async with database.transaction() as connection:
+        now = await clock.business_now(connection)
+        row = await _judged_matter(connection, principal, id, n, "accept")
+        matter: Matter = {**row, "state": State.CLOSED, "closed_as": "accepted"}
+        detail = {"n": n, "reason": reason}
+        return await _moved(connection, principal, matter, Change.ACCEPTED, detail, now)
+
+
+async def send_back(
+    database: Database,
+    principal: Principal,
+    id: str,
+    n: int,
+    *,
+    reason: str | None,
+    due: date | None,
+    is_working: Callable[[date], bool],
+) -> shown.Escalation:
+    """Return what was handed in for more; the clock starts anew."""
+    async with database.transaction() as connection:
+        now = await clock.business_now(connection)
+        today = clock.day_of(now)
+        if due is not None and due < today:
+            raise invalid([Fault("/due", "out_of_range", _PAST)])
+        row = await _judged_matter(connection, principal, id, n, "return")
+        anew = (
+            deadlines.on(due, inclusive=True)
+            if due is not None
+            else deadlines.within(DAYS_AFTER_RETURN, today, is_working=is_working)
+        )
+        matter: Matter = {
+            **row,
+            "state": State.RETURNED,
+            "due_on": anew.on,
+            "due_inclusive": anew.inclusive,
+            "ends_at": anew.ends_at,
+        }
+        detail = {"n": n, "reason": reason, "due": anew.as_json()}
+        return await _moved(connection, principal, matter, Change.RETURNED, detail, now)
+
+
+async def _judged_matter(
+    connection: Connection, principal: Principal, id: str, n: int, wanted: str
+) -> Row:
+    """The matter whose latest explanation is `n`, for one who may judge it."""
+    row = await _seen_matter(connection, principal, id)
+    if row["unit"] not in await supervised(connection, principal):
+        raise forbidden("supervisor")
+    handed_in = await store.explanations(connection, id)
+    if n not in {one["n"] for one in handed_in}:
+        raise no_such("explanation", "giải trình", str(n))
+    if row["state"] != State.EXPLAINED or n != handed_in[-1]["n"]:
+        raise _impossible(row["state"], f"{wanted} explanation {n}", ["explained"])
+    if handed_in[-1]["author"] == principal.key:
+        raise Conflict(
+            "own_explanation",
+            Text(
+                "Không ai tự duyệt giải trình của chính mình.",
+                "Nobody judges an explanation of their own; another key must.",
+            ),
+        )
+    return row
+
+
+async def supervised(connection: Connection, principal: Principal) -> frozenset[str]:
+    """The units strictly below one of the key's own; all, for an admin."""
+    below: set[str] = set()
+    for unit in principal.units:
+        under = await keys.subtree(connection, [unit])
+        below |= under if principal.may("admin") else under - {unit}
+    return frozenset(below)
+
+
+_PAST = Text("Hạn mới đã qua.", "The new deadline has passed already.")
 
 
 async def _seen_matter(connection: Connection, principal: Principal, id: str) -> Row:

@@ -265,6 +265,8 @@ PERMITTED: dict[str, set[str]] = {
     "GET /v1/escalations/{id}": ANYONE,
     "POST /v1/escalations/{id}/acknowledge": only("responder"),
     "POST /v1/escalations/{id}/explanations": only("responder"),
+    "POST /v1/escalations/{id}/explanations/{n}/accept": only("supervisor"),
+    "POST /v1/escalations/{id}/explanations/{n}/return": only("supervisor"),
     "POST /v1/subscriptions": only("subscriber"),
     "GET /v1/subscriptions": only("subscriber"),
     "GET /v1/subscriptions/{id}": only("subscriber"),

@@ -27,6 +27,8 @@ class Change(StrEnum):
     CLOSED = "closed"
     ACKNOWLEDGED = "acknowledged"
     EXPLAINED = "explained"
+    ACCEPTED = "accepted"
+    RETURNED = "returned"
 
 
 ANNOUNCED: Mapping[Change, str] = {
@@ -35,6 +37,8 @@ ANNOUNCED: Mapping[Change, str] = {
     Change.CLOSED: "escalation.closed",
     Change.ACKNOWLEDGED: "escalation.acknowledged",
     Change.EXPLAINED: "escalation.explained",
+    Change.ACCEPTED: "escalation.closed",
+    Change.RETURNED: "escalation.returned",
 }
 """The changes that subscribers hear of; the others stand in the log."""
 
