@@ -159,6 +159,7 @@ def _duty_line(matter: Any) -> str:
     due = matter["due"]
     by = f" by {due['on']}" if due else ""
     late = ", overdue" if matter["overdue"] else ""
+    late += f", now with {matter['addressed_to']}" if matter["level"] else ""
     made_up = ", illustrative" if matter["illustrative"] else ""
     return (
         f"    {matter['unit']:<8} {matter['measure']:<6} {matter['severity']:<9}"

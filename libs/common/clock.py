@@ -9,6 +9,9 @@ from libs.common.database import Connection
 
 VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
 
+MOVED = "clock"
+"""What is notified when business time was moved: timers may have come due."""
+
 
 async def business_now(connection: Connection) -> datetime:
     """The moment that decides periods, deadlines and duties, the same for all."""
@@ -48,4 +51,5 @@ async def move_to(connection: Connection, moment: datetime) -> bool:
         " true_at = excluded.true_at",
         moment,
     )
+    await connection.execute("SELECT pg_notify('dondoc', $1)", MOVED)
     return True

@@ -13,7 +13,7 @@ from libs.common.ids import new_id
 from libs.common.periods import Period
 from services.alerts import messages, outbox, rulebook, store
 from services.alerts.domain import facts as facts_
-from services.alerts.domain.deadlines import due_of
+from services.alerts.domain.deadlines import Due, due_of
 from services.alerts.domain.escalation import (
     ANNOUNCED,
     Change,
@@ -23,6 +23,7 @@ from services.alerts.domain.escalation import (
     advance,
 )
 from services.alerts.domain.rules import Closes, Outcome, Owes, TraceLeaf
+from services.alerts.domain.timers import Timer, timers_of
 from services.alerts.engine import Decision, Engine
 from services.alerts.shown import Fired, Held
 from services.alerts.store import Entry
@@ -192,6 +193,7 @@ async def _move_matters(
     standing = await store.matters_of(connection, code, ids)
     opened: list[Matter] = []
     saved: list[Matter] = []
+    armed: list[tuple[str, Timer]] = []
     told: list[tuple[Matter, Change]] = []
     for one in decided:
         row = one.row
@@ -204,6 +206,7 @@ async def _move_matters(
         if current is None:
             matter = _opened(one, finding, code, judge.is_working, now, at)
             opened.append(matter)
+            armed += _timers(one, matter, judge.is_working, now)
         else:
             matter = _changed(current, change, one, finding)
             saved.append(matter)
@@ -215,6 +218,7 @@ async def _move_matters(
         messages.of_matter(m, change, now) for m, change in told if change in ANNOUNCED
     ]
     await store.open_matters(connection, opened)
+    await store.arm(connection, armed)
     await store.save_matters(connection, saved)
     await store.log_entries(
         connection,
@@ -281,6 +285,18 @@ def _opened(
         "sequence": 1,
         **_by_rule(one, finding),
     }
+
+
+def _timers(
+    one: Judged, matter: Matter, is_working: IsWorking, now: datetime
+) -> list[tuple[str, Timer]]:
+    """The rule's policy as it is today, frozen with the matter."""
+    due = None
+    if matter["ends_at"] is not None:
+        due = Due(matter["due_on"], matter["due_inclusive"], matter["ends_at"])
+    steps = one.decision.rule.escalate
+    timers = timers_of(due, steps, since=now, is_working=is_working)
+    return [(matter["id"], timer) for timer in timers]
 
 
 def _by_rule(one: Judged, finding: Finding) -> Matter:

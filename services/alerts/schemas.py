@@ -18,6 +18,8 @@ TYPES = (
     "escalation.acknowledged",
     "escalation.explained",
     "escalation.returned",
+    "escalation.overdue",
+    "escalation.escalated",
     "escalation.closed",
     "ping",
 )

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from libs.common import clock
 from libs.common.database import AWAY, UNMIGRATED, Connection, Database
 from libs.common.events import REPORTS_CHANGED, SCORES_CHANGED, Event, consume_one
 from libs.common.loops import Loop
 from libs.common.service import Check, Service
 from libs.common.settings import Settings
-from services.alerts import inbox, outbox, rulebook, telemetry
+from services.alerts import inbox, outbox, rulebook, telemetry, usecases
 from services.alerts.domain.rules import Rule
 from services.alerts.engine import Engine
 from services.alerts.evaluation import IsWorking, ready_rules
@@ -66,6 +67,9 @@ def build(
             database, REPORTS_CHANGED, inbox.reports_changed, backoff=backoff
         )
 
+    async def fire_timers() -> bool:
+        return await usecases.fire_timers(database)
+
     async def engine_health() -> tuple[str, str]:
         health = judge.engine.health()
         return health.state, health.text
@@ -98,6 +102,7 @@ def build(
         loops=[
             Loop("alerts inbox", judge_scores, poll=1.0, topic=SCORES_CHANGED),
             Loop("reports inbox", tell_reports, poll=1.0, topic=REPORTS_CHANGED),
+            Loop("timers", fire_timers, poll=1.0, topic=clock.MOVED),
             Loop(
                 "deliveries",
                 courier.step,

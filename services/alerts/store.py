@@ -8,6 +8,8 @@ from datetime import date, datetime
 
 from libs.common.database import Connection, Row
 from services.alerts.domain.facts import COLUMNS
+from services.alerts.domain.rules import Step
+from services.alerts.domain.timers import Timer
 
 # Facts ------------------------------------------------------------------------------
 
@@ -248,6 +250,83 @@ async def count_in_batches(
         opened,
         closed,
     )
+
+
+async def arm(connection: Connection, timers: Sequence[tuple[str, Timer]]) -> None:
+    """Set the timers of matters; a deadline set anew can pass once more."""
+    await connection.executemany(
+        "INSERT INTO alerts.timer (escalation, n, working_days, levels, due_at)"
+        " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (escalation, n) DO UPDATE SET"
+        " due_at = excluded.due_at,"
+        " fired_at = CASE WHEN excluded.n > 0 THEN timer.fired_at END",
+        [
+            (
+                id,
+                timer.n,
+                timer.step and timer.step.working_days,
+                timer.step and timer.step.levels,
+                timer.due_at,
+            )
+            for id, timer in timers
+        ],
+    )
+
+
+async def steps_of(connection: Connection, id: str) -> list[Step]:
+    """The policy that a matter was opened under."""
+    rows = await connection.fetch(
+        "SELECT working_days, levels FROM alerts.timer"
+        " WHERE escalation = $1 AND n > 0 ORDER BY n",
+        id,
+    )
+    return [Step(row["working_days"], row["levels"]) for row in rows]
+
+
+async def due_timers(connection: Connection, now: datetime, most: int) -> list[Row]:
+    """What has come due, in the order of its moments; one worker at a time.
+
+    A matter that is explained or closed waits for nothing: its timers rest.
+    """
+    alone = await connection.fetchval("SELECT pg_try_advisory_xact_lock(7, 0)")
+    if not alone:
+        return []
+    return await connection.fetch(
+        "SELECT t.n, t.levels, t.due_at, e.* FROM alerts.timer t"
+        " JOIN alerts.escalation e ON e.id = t.escalation"
+        " WHERE t.fired_at IS NULL AND t.due_at <= $1"
+        "  AND e.state IN ('open', 'returned')"
+        # One that is being moved by someone else is left for the next time.
+        " ORDER BY t.due_at, e.opened_at, e.id, t.n LIMIT $2 FOR UPDATE SKIP LOCKED",
+        now,
+        most,
+    )
+
+
+async def fired(connection: Connection, timers: Sequence[tuple[str, int]]) -> None:
+    """Mark timers as done, by true time."""
+    await connection.executemany(
+        "UPDATE alerts.timer SET fired_at = now() WHERE escalation = $1 AND n = $2",
+        timers,
+    )
+
+
+_ABOVE = """
+WITH RECURSIVE up AS (
+  SELECT code, parent, 0 AS steps FROM platform.unit
+  WHERE code = $1 AND valid_from <= $2 AND (valid_to IS NULL OR valid_to > $2)
+  UNION ALL
+  SELECT u.code, u.parent, up.steps + 1 FROM up JOIN platform.unit u
+    ON u.code = up.parent AND u.valid_from <= $2
+    AND (u.valid_to IS NULL OR u.valid_to > $2)
+  WHERE up.steps < $3)
+SELECT code FROM up ORDER BY steps DESC LIMIT 1
+"""
+
+
+async def unit_above(connection: Connection, unit: str, levels: int, day: date) -> str:
+    """The unit so many levels up as the tree stood on a day; at the root it stays."""
+    found: str | None = await connection.fetchval(_ABOVE, unit, day, levels)
+    return found or unit
 
 
 async def matter_for_update(connection: Connection, id: str) -> Row | None:

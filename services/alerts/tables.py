@@ -119,6 +119,19 @@ entry = Table(
     comment="append-only: what happened to a matter",
 )
 
+timer = Table(
+    "timer",
+    alerts,
+    Column("escalation", ForeignKey(escalation.c.id), primary_key=True),
+    Column("n", Integer, primary_key=True, comment="0 is the deadline itself"),
+    Column("working_days", Integer, comment="after the step before; null: at the due"),
+    Column("levels", Integer, comment="how far up it goes; null for the deadline"),
+    moment("due_at"),
+    moment("fired_at", needed=False),
+    Index("ix_timer_due_at", "due_at", postgresql_where=text("fired_at IS NULL")),
+    comment="the rule's policy as it was when the matter opened",
+)
+
 explanation = Table(
     "explanation",
     alerts,

@@ -14,9 +14,13 @@ from services.alerts import messages, outbox, shown, store
 from services.alerts.domain import deadlines
 from services.alerts.domain.escalation import Change, State, may_hand_in
 from services.alerts.domain.rules import Owes, Rule
+from services.alerts.domain.timers import DEADLINE, timers_of
+from services.alerts.outbox import Message
 from services.alerts.store import Entry
 
 Matter = dict[str, Any]
+
+OURSELVES = "dondoc"
 
 DAYS_AFTER_RETURN = 3
 """Working days until a returned matter is due again, where no day is given."""
@@ -28,6 +32,48 @@ async def tell_of_reports(
     """Say of each revision that a batch brought: accepted, or corrected."""
     rows = await store.reports_of_batch(connection, batch, period)
     await outbox.announce(connection, [messages.of_report(row, now) for row in rows])
+
+
+MOST_TIMERS = 500
+"""Timers in one transaction; more wait for the next, a moment later."""
+
+
+async def fire_timers(database: Database) -> bool:
+    """Let what has come due happen, each at its own moment; True when anything did."""
+    async with database.transaction() as connection:
+        now = await clock.business_now(connection)
+        rows = await store.due_timers(connection, now, MOST_TIMERS)
+        matters: dict[str, Matter] = {}
+        entries: list[Entry] = []
+        news: list[Message] = []
+        for row in rows:
+            matter = matters.setdefault(row["id"], _matter_of(row))
+            change = await _timed(connection, matter, row)
+            matter["sequence"] += 1
+            detail = {"level": matter["level"], "addressed_to": matter["addressed_to"]}
+            entries.append(Entry(row["id"], change, row["due_at"], OURSELVES, detail))
+            news.append(messages.of_matter(matter, change, row["due_at"]))
+        await store.fired(connection, [(row["id"], row["n"]) for row in rows])
+        await store.save_matters(connection, list(matters.values()))
+        await store.log_entries(connection, entries)
+        await outbox.announce(connection, news)
+    return bool(rows)
+
+
+def _matter_of(row: Row) -> Matter:
+    return {name: row[name] for name in store.MATTER}
+
+
+async def _timed(connection: Connection, matter: Matter, row: Row) -> Change:
+    """Move a matter as one timer says; escalating never moves the deadline."""
+    if row["n"] == DEADLINE:
+        return Change.OVERDUE
+    day = clock.day_of(row["due_at"])
+    matter["level"] += 1
+    matter["addressed_to"] = await store.unit_above(
+        connection, matter["unit"], row["levels"], day
+    )
+    return Change.ESCALATED
 
 
 async def acknowledge(
@@ -131,6 +177,9 @@ async def send_back(
             "due_inclusive": anew.inclusive,
             "ends_at": anew.ends_at,
         }
+        steps = await store.steps_of(connection, id)
+        timers = timers_of(anew, steps, since=now, is_working=is_working)
+        await store.arm(connection, [(id, timer) for timer in timers])
         detail = {"n": n, "reason": reason, "due": anew.as_json()}
         return await _moved(connection, principal, matter, Change.RETURNED, detail, now)
 

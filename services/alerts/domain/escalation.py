@@ -29,6 +29,8 @@ class Change(StrEnum):
     EXPLAINED = "explained"
     ACCEPTED = "accepted"
     RETURNED = "returned"
+    OVERDUE = "overdue"
+    ESCALATED = "escalated"
 
 
 ANNOUNCED: Mapping[Change, str] = {
@@ -39,6 +41,8 @@ ANNOUNCED: Mapping[Change, str] = {
     Change.EXPLAINED: "escalation.explained",
     Change.ACCEPTED: "escalation.closed",
     Change.RETURNED: "escalation.returned",
+    Change.OVERDUE: "escalation.overdue",
+    Change.ESCALATED: "escalation.escalated",
 }
 """The changes that subscribers hear of; the others stand in the log."""
 

@@ -1,0 +1,177 @@
+"""A unit that stays silent is overdue, then its matter goes up step by step."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from services.alerts.usecases import fire_timers
+from tests.support.world import World, until
+
+pytestmark = pytest.mark.anyio
+EXPLANATION = {"causes": ["pandemic"], "text": "Dịch bệnh kéo dài."}
+DUE, FIRST_STEP, SECOND_STEP = (
+    "2022-03-16T00:00:00+07:00",  # the whole of 15 March is over
+    "2022-03-16T00:00:00+07:00",
+    "2022-03-19T00:00:00+07:00",  # three working days later: Friday the 18th is over
+)
+
+
+@pytest.fixture
+async def matter(world: World) -> dict[str, Any]:
+    """Province A did worse than a year ago, on 8 March 2022."""
+    unit = {"code": "A", "name": "A", "kind": "province", "parent": "VN"}
+    units = {"units": [{**unit, "valid_from": "2010-01-01"}]}
+    (await world.admin.put("/v1/units", json=units)).raise_for_status()
+    figures = [("2021M05", "45.00"), ("2022M05", "41.54")]
+    reports = [
+        {
+            "unit": "A",
+            "period": period,
+            "figures": [{"measure": "cases", "published_rate": rate}],
+        }
+        for period, rate in figures
+    ]
+    answer = await world.report(*reports)
+    await world.evaluated(answer.raise_for_status().json()["batch"])
+    listed = (await world.admin.get("/v1/escalations")).json()["items"]
+    found: dict[str, Any] = listed[0]
+    return found
+
+
+async def clock_at(world: World, moment: str) -> None:
+    """Move business time, and let everything that came due happen."""
+    (await world.admin.put("/v1/clock", json={"now": moment})).raise_for_status()
+
+    async def done() -> bool:
+        waiting: int = await world.owner.fetchval(
+            "SELECT count(*) FROM alerts.timer t JOIN alerts.escalation e"
+            " ON e.id = t.escalation WHERE fired_at IS NULL"
+            " AND due_at <= platform.business_now() AND state IN ('open', 'returned')"
+        )
+        return waiting == 0
+
+    await until(done)
+
+
+async def told(world: World, matter: dict[str, Any]) -> list[tuple[str, str, int]]:
+    """What subscribers heard of a matter, with its time and its sequence."""
+    rows = await world.owner.fetch(
+        "SELECT body FROM alerts.message WHERE escalation = $1 ORDER BY sequence",
+        matter["id"],
+    )
+    events = [json.loads(row["body"]) for row in rows]
+    return [
+        (
+            event["type"].removeprefix("vn.dondoc.escalation."),
+            event["time"],
+            event["data"]["sequence"],
+        )
+        for event in events
+    ]
+
+
+async def shown(world: World, matter: dict[str, Any]) -> dict[str, Any]:
+    """The matter as it now stands."""
+    answer = await world.admin.get(f"/v1/escalations/{matter['id']}")
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def test_silence_goes_up_the_tree_each_step_at_its_own_moment(
+    world: World, matter: dict[str, Any]
+) -> None:
+    await clock_at(world, "2022-04-22T08:00:00+07:00")  # asleep over all of it
+
+    assert (await told(world, matter))[1:] == [
+        ("overdue", DUE, 2),
+        ("escalated", FIRST_STEP, 3),
+        ("escalated", SECOND_STEP, 4),
+    ]
+    now = await shown(world, matter)
+    assert (now["level"], now["addressed_to"], now["overdue"]) == (2, "VN", True)
+    assert now["due"] == matter["due"], "escalating does not move the deadline"
+
+
+async def test_nothing_happens_before_its_moment(
+    world: World, matter: dict[str, Any]
+) -> None:
+    await clock_at(world, "2022-03-15T23:59:59+07:00")
+
+    assert [change for change, _, _ in await told(world, matter)] == ["opened"]
+
+
+async def test_what_was_handed_in_stops_the_clock(
+    world: World, matter: dict[str, Any]
+) -> None:
+    path = f"/v1/escalations/{matter['id']}/explanations"
+    (await world.admin.post(path, json=EXPLANATION)).raise_for_status()
+
+    await clock_at(world, "2022-04-22T08:00:00+07:00")
+
+    changes = [change for change, _, _ in await told(world, matter)]
+    assert changes == ["opened", "explained"]
+
+
+async def test_what_is_returned_falls_due_anew(
+    world: World, matter: dict[str, Any]
+) -> None:
+    path = f"/v1/escalations/{matter['id']}/explanations"
+    (await world.admin.post(path, json=EXPLANATION)).raise_for_status()
+    above = await world.client("supervisor")
+    await clock_at(world, "2022-03-21T08:00:00+07:00")
+    (await above.post(f"{path}/1/return")).raise_for_status()
+
+    await clock_at(world, "2022-03-25T00:00:00+07:00")
+
+    # Returned on Monday 21 March: the end of Thursday the 24th.
+    moment = "2022-03-25T00:00:00+07:00"
+    assert (await told(world, matter))[-2:] == [
+        ("overdue", moment, 4),
+        ("escalated", moment, 5),
+    ]
+
+
+async def test_several_workers_fire_a_timer_once(
+    world: World, matter: dict[str, Any]
+) -> None:
+    database = world.database("alerts")
+    moved = {"now": "2022-04-22T08:00:00+07:00"}
+    (await world.admin.put("/v1/clock", json=moved)).raise_for_status()
+
+    await asyncio.gather(*(fire_timers(database) for _ in range(5)))
+    await clock_at(world, "2022-04-22T09:00:00+07:00")
+
+    changes = [change for change, _, _ in await told(world, matter)]
+    assert changes == ["opened", "overdue", "escalated", "escalated"]
+
+
+async def test_what_opens_after_its_deadline_is_overdue_at_level_0(
+    world: World, matter: dict[str, Any]
+) -> None:
+    await clock_at(world, "2022-04-22T08:00:00+07:00")
+    late = {
+        "unit": "A",
+        "period": "2022M05",
+        "figures": [{"measure": "money", "published_rate": "10.00"}],
+    }
+    before = {
+        **late,
+        "period": "2021M05",
+        "figures": [{"measure": "money", "published_rate": "20.00"}],
+    }
+    answer = await world.report(late, before)
+    await world.evaluated(answer.raise_for_status().json()["batch"])
+    await clock_at(world, "2022-04-22T09:00:00+07:00")
+
+    listed = (await world.admin.get("/v1/escalations")).json()["items"]
+    (opened,) = [m for m in listed if m["measure"] == "money"]
+
+    assert (opened["overdue"], opened["level"]) == (True, 0)
+    assert [change for change, _, _ in await told(world, opened)] == [
+        "opened",
+        "overdue",
+    ]
