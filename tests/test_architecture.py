@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import pkgutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,9 +15,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SERVICES = ("ingest", "scoring", "alerts")
 SHARED = sorted(
-    f"libs.common.{path.stem}"
-    for path in (ROOT / "libs/common").glob("*.py")
-    if path.stem != "__init__"
+    f"libs.common.{module.name}"
+    for module in pkgutil.iter_modules([str(ROOT / "libs/common")])
 )
 # What fewer than two services reach, and why it lies among the shared all the same.
 SHARED_OTHERWISE = {
@@ -24,7 +24,7 @@ SHARED_OTHERWISE = {
     "libs.common.logs": "where log lines go: decided once per process",
 }
 DOMAIN = sorted(ROOT.glob("services/*/domain/*.py"))
-EXACT = [*DOMAIN, *sorted(ROOT.glob("libs/common/*.py"))]
+EXACT = [*DOMAIN, *sorted(ROOT.glob("libs/common/**/*.py"))]
 CLOCKS = {
     *("datetime.now", "datetime.utcnow", "datetime.today", "date.today"),
     *("time.time", "time.time_ns", "time.monotonic", "time.perf_counter"),

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from libs.common.clock import written
 from libs.common.database import Row
-from services.alerts import rulebook
+from services.alerts import rule_json, rulebook
 from services.alerts.domain.escalation import State, overdue
 
 
@@ -290,7 +290,7 @@ def decision(row: Row) -> Decision:
 def rule(row: Row) -> dict[str, Any]:
     """A rule's parts as they were read, and its text word for word."""
     return {
-        **rulebook.dump(rulebook.load_text(row["source"])),
+        **rule_json.dump(rulebook.load_text(row["source"])),
         "state": row["state"],
         "activated_at": written(row["activated_at"]),
         "source": row["source"],

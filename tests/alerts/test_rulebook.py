@@ -18,7 +18,8 @@ from services.alerts.domain.rules import (
     Step,
     Unknown,
 )
-from services.alerts.rulebook import RuleErrors, dump, load_directory, load_text
+from services.alerts.rule_json import dump
+from services.alerts.rulebook import RuleErrors, load_directory, load_text
 
 SHIPPED = Path(rulebook.__file__).parent / "rules"
 BAD = Path(__file__).parents[1] / "bad_rules"

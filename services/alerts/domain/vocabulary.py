@@ -9,8 +9,7 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Final
 
-LARGEST: Final = 2**53 - 1
-"""The largest number that is the same number for every reader, JSON's included."""
+from libs.common.figures import LARGEST_COUNT
 
 Value = int | str | bool | tuple[str, ...]
 Facts = Mapping[str, Value | None]
@@ -274,7 +273,7 @@ def day(text: str) -> date:
 def scaled(value: Decimal, kind: Kind) -> int:
     """Turn a written number into the whole number the tree works with."""
     whole = value * 100 if kind in HUNDREDTHS else value
-    if whole != whole.to_integral_value() or abs(whole) > LARGEST:
+    if whole != whole.to_integral_value() or abs(whole) > LARGEST_COUNT:
         raise NotAValue(str(value))
     return int(whole)
 

@@ -16,6 +16,7 @@ from itertools import product
 from math import prod
 from typing import Final
 
+from libs.common.figures import LARGEST_COUNT
 from services.alerts.domain.expressions import (
     ARITHMETIC,
     TURNED,
@@ -37,7 +38,6 @@ from services.alerts.domain.expressions import (
 )
 from services.alerts.domain.rules import Rule
 from services.alerts.domain.vocabulary import (
-    LARGEST,
     NUMERIC,
     Bilingual,
     Facts,
@@ -335,7 +335,7 @@ def _stays_exact(term: Term) -> int:
         return 0 if _kind(term) not in NUMERIC else _calculable(term)
     left, right = _stays_exact(term.left), _stays_exact(term.right)
     largest = left * right if term.operator == "*" else left + right
-    if largest > LARGEST:
+    if largest > LARGEST_COUNT:
         raise OutsideSafeSubset(
             "Kết quả phép tính có thể vượt số mà bộ máy tính đúng.",
             "Its arithmetic can leave the numbers that the engine computes exactly.",
@@ -359,7 +359,7 @@ def _comparison(op: Operator, attribute: str, right: Json) -> Json:
 
 def _constant(const: Const) -> Json:
     if not isinstance(const.value, str):
-        if abs(const.value) > LARGEST:
+        if abs(const.value) > LARGEST_COUNT:
             raise OutsideSafeSubset("Hằng số quá lớn.", "A constant is too large.")
         return float(const.value)
     try:
@@ -381,7 +381,7 @@ def _sharded(branches: Sequence[tuple[str, Json]]) -> Iterable[str]:
 
 def _writer(kind: Kind) -> Callable[[Value], str]:
     if kind in NUMERIC:
-        return _number(LARGEST)
+        return _number(LARGEST_COUNT)
     return _flag if kind is Kind.FLAG else _text
 
 

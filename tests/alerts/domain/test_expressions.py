@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 
+from services.alerts.domain.checking import param_value, parse
 from services.alerts.domain.expressions import (
     NEGATED,
     TURNED,
@@ -17,8 +18,6 @@ from services.alerts.domain.expressions import (
     Condition,
     Const,
     Either,
-    ExpressionError,
-    Fault,
     Has,
     In,
     Known,
@@ -28,11 +27,15 @@ from services.alerts.domain.expressions import (
     Ref,
     age_day,
     names_in,
-    param_value,
-    parse,
     written,
 )
-from services.alerts.domain.syntax import MAX_CHARACTERS, MAX_DEPTH, MAX_NODES
+from services.alerts.domain.syntax import (
+    MAX_CHARACTERS,
+    MAX_DEPTH,
+    MAX_NODES,
+    ExpressionError,
+    Fault,
+)
 from services.alerts.domain.vocabulary import VOCABULARY, Bilingual, Kind, Name, Names
 
 CASES: Names = {

@@ -17,7 +17,9 @@ from typing import get_args
 
 import pytest
 
+from libs.common.figures import LARGEST_COUNT
 from services.alerts import rulebook
+from services.alerts.domain.checking import parse
 from services.alerts.domain.expressions import (
     All,
     Anniversary,
@@ -34,11 +36,9 @@ from services.alerts.domain.expressions import (
     Param,
     Ref,
     Term,
-    parse,
 )
 from services.alerts.domain.rules import Effective, Outcome, Rule, Unknown, Verdict
 from services.alerts.domain.vocabulary import (
-    LARGEST,
     VOCABULARY,
     Bilingual,
     Facts,
@@ -310,7 +310,14 @@ NEAR: dict[Kind, list[int]] = {
     Kind.PERCENT: [0, 1, 4999, 5000, 5001, 8405, 7907, 10000],
     Kind.POINTS: [0, 1, -1, 498, 500, -1000, -999, 1060],
     Kind.COUNT: [0, 1, 7, 10, 11, 7479, 10**12 - 1, 10**12],
-    Kind.VND: [0, 19_999_999_999, 20_000_000_000, 20_000_000_001, LARGEST, LARGEST - 1],
+    Kind.VND: [
+        0,
+        19_999_999_999,
+        20_000_000_000,
+        20_000_000_001,
+        LARGEST_COUNT,
+        LARGEST_COUNT - 1,
+    ],
 }
 
 
@@ -437,7 +444,7 @@ def test_a_value_of_the_wrong_sort_never_reaches_the_engine(
 def test_numbers_travel_as_doubles_and_never_with_an_exponent() -> None:
     translation = Translation([rule_of("due_vnd > 1 and met")])
 
-    line = translation.fact({"due_vnd": LARGEST, "met": True, "rate": 1}, 7)
+    line = translation.fact({"due_vnd": LARGEST_COUNT, "met": True, "rate": 1}, 7)
 
     assert line == '{"id":"7","due_vnd":9007199254740991.0,"met":1.0}'
 
@@ -475,7 +482,9 @@ async def test_a_value_of_the_wrong_type_is_unknown_and_never_sent() -> None:
 
 async def test_money_too_large_to_add_is_native_s() -> None:
     async with running([rule_of("enforceable > done + 1")]) as engine:
-        decided = await engine.decide([{"enforceable": LARGEST, "done": 10**12 + 1}])
+        decided = await engine.decide(
+            [{"enforceable": LARGEST_COUNT, "done": 10**12 + 1}]
+        )
 
     assert reasons(decided) == [Why.OUTSIDE_SAFE_SUBSET]
     assert engine.counters.refused == 1

@@ -13,7 +13,7 @@ import pytest
 
 from services.alerts import rulebook
 from services.alerts.domain import syntax
-from services.alerts.domain.expressions import param_value, parse
+from services.alerts.domain.checking import param_value, parse
 from services.alerts.domain.rules import Outcome, Rule, Severity, Unknown
 from services.alerts.domain.syntax import read_tree
 from services.alerts.domain.vocabulary import (

@@ -1,0 +1,345 @@
+"""Text of a condition becomes a typed tree, or a fault that says why it cannot."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+
+from services.alerts.domain.combining import combined, comparable, folded_bare
+from services.alerts.domain.expressions import (
+    NEGATED,
+    OPERATORS,
+    TURNED,
+    All,
+    Anniversary,
+    Compare,
+    Condition,
+    Const,
+    Either,
+    Expression,
+    Has,
+    In,
+    Known,
+    Operator,
+    ParamTable,
+    ParamValue,
+    Ref,
+    Term,
+    kind_of,
+    written,
+)
+from services.alerts.domain.settling import (
+    Age,
+    Bare,
+    Loose,
+    Span,
+    maybe_date,
+    number,
+    param_term,
+    settled,
+)
+from services.alerts.domain.syntax import (
+    ArithmeticNode,
+    CallNode,
+    CompareNode,
+    FlagNode,
+    HasNode,
+    InNode,
+    JoinNode,
+    KnownNode,
+    MinusNode,
+    Misread,
+    NameNode,
+    Node,
+    NotNode,
+    NumberNode,
+    TextNode,
+    nearest,
+    read_tree,
+)
+from services.alerts.domain.vocabulary import (
+    LATER,
+    NUMERIC,
+    UNITS,
+    VOCABULARY,
+    Kind,
+    Names,
+    NotAValue,
+    printed,
+)
+
+
+def parse(
+    text: str,
+    *,
+    names: Names = VOCABULARY,
+    params: Mapping[str, ParamTable] | None = None,
+) -> Expression:
+    """Read, check and simplify one condition. Raises ExpressionError."""
+    try:
+        tree = read_tree(text)
+        condition = _Checker(names, params or {}).condition(tree, wanted=True)
+    except Misread as fault:
+        raise fault.located(text) from None
+    return Expression(text, condition)
+
+
+def param_value(text: str) -> ParamValue:
+    """Read a parameter's value: `4`, `-10 pp`, `20_000_000 vnd`, or else a text."""
+    as_text = ParamValue(text, unicodedata.normalize("NFC", text))
+    try:
+        node = read_tree(text)
+    except Misread:
+        return as_text
+    sign = 1
+    if isinstance(node, MinusNode):
+        sign, node = -1, node.operand
+    if not isinstance(node, NumberNode):
+        return as_text
+    if node.unit is not None and node.unit not in UNITS:
+        raise NotAValue(text)
+    unit = UNITS[node.unit] if node.unit else None
+    return ParamValue(text, sign * node.value, unit)
+
+
+class _Checker:
+    """Gives every written node its meaning, or says why it has none."""
+
+    def __init__(self, names: Names, params: Mapping[str, ParamTable]) -> None:
+        self._names = names
+        self._params = params
+
+    def condition(self, node: Node, *, wanted: bool) -> Condition:
+        """The condition, or with `wanted` false its opposite: `not` goes no further
+        than this, so what reaches the readings has no `not` in it."""
+        if isinstance(node, NotNode):
+            return self.condition(node.operand, wanted=not wanted)
+        if isinstance(node, JoinNode):
+            return self._joined(node, wanted)
+        if isinstance(node, CompareNode):
+            return self._compared(node, wanted)
+        if isinstance(node, KnownNode):
+            return Known(self._ref(node.operand), node.known is wanted)
+        if isinstance(node, HasNode):
+            ref = self._ref_of(node.operand, Kind.LIST, "has")
+            return Has(ref, node.text, wanted)
+        if isinstance(node, InNode):
+            ref = self._ref_of(node.operand, Kind.TEXT, "in")
+            return In(ref, node.texts, wanted)
+        return self._flag(node, wanted)
+
+    def _joined(self, node: JoinNode, wanted: bool) -> Condition:
+        parts: list[Condition] = []
+        joint = All if (node.word == "and") is wanted else Either
+        for each in node.parts:
+            part = self.condition(each, wanted=wanted)
+            parts.extend(part.parts if isinstance(part, joint) else (part,))
+        return joint(tuple(parts))
+
+    def _flag(self, node: Node, wanted: bool) -> Condition:
+        if isinstance(node, NameNode):
+            ref = self._ref(node)
+            if ref.kind is Kind.FLAG:
+                return Compare("eq", ref, Const(wanted, Kind.FLAG))
+            raise Misread(
+                node.at,
+                f"{ref.name} không phải là đúng/sai; hãy so sánh nó với một giá trị.",
+                f"{ref.name} is no flag; compare it with something.",
+                f"{ref.name} is known",
+            )
+        raise Misread(
+            node.at,
+            "Chỗ này cần một điều kiện.",
+            "A condition is expected here.",
+        )
+
+    def _compared(self, node: CompareNode, wanted: bool) -> Condition:
+        op = OPERATORS[node.operator]
+        if not wanted:
+            op = NEGATED[op]
+        left, right = self._term(node.left), self._term(node.right)
+        if isinstance(left, Age) or isinstance(right, Age):
+            return _by_age(node, op, left, right)
+        first, second = settled(node, left, right)
+        if not comparable(kind_of(first), kind_of(second)):
+            raise _mismatch(node, first, second)
+        self._orderable(node, kind_of(first))
+        if isinstance(first, Const) and isinstance(second, Const):
+            raise _constants(node.at)
+        return Compare(op, first, second)
+
+    def _orderable(self, node: CompareNode, kind: Kind) -> None:
+        if kind is Kind.LIST:
+            raise Misread(
+                node.left.at,
+                "Danh sách chỉ dùng được với has.",
+                "A list can only be asked what it has.",
+                'has "…"',
+            )
+        if kind not in NUMERIC and node.operator not in ("==", "!="):
+            raise Misread(
+                node.at,
+                f"Không so sánh lớn bé được với {kind.value}.",
+                f"A {kind.value} has no order.",
+                "==",
+            )
+
+    def _term(self, node: Node) -> Loose:
+        if isinstance(node, NumberNode):
+            return number(node)
+        if isinstance(node, TextNode):
+            return Const(node.value, Kind.TEXT)
+        if isinstance(node, FlagNode):
+            return Const(node.value, Kind.FLAG)
+        if isinstance(node, NameNode):
+            return self._ref(node)
+        if isinstance(node, CallNode):
+            return self._call(node)
+        if isinstance(node, MinusNode):
+            return self._minus(node)
+        if isinstance(node, ArithmeticNode):
+            return self._arithmetic(node)
+        raise Misread(node.at, "Chỗ này cần một giá trị.", "A value is expected here.")
+
+    def _ref(self, node: Node) -> Ref:
+        if not isinstance(node, NameNode):
+            raise Misread(node.at, "Chỗ này cần một tên.", "A name is expected here.")
+        known = self._names.get(node.name)
+        if known is not None:
+            return Ref(known.name, known.kind)
+        if node.name.startswith(LATER):
+            raise Misread(
+                node.at,
+                f"Phiên bản này chưa hỗ trợ tên {node.name!r}.",
+                f"The name {node.name!r} is not supported by this version.",
+            )
+        raise Misread(
+            node.at,
+            f"Không có tên {node.name!r}.",
+            f"There is no name {node.name!r}.",
+            nearest(node.name, self._names),
+        )
+
+    def _ref_of(self, node: Node, kind: Kind, word: str) -> Ref:
+        ref = self._ref(node)
+        if ref.kind is kind:
+            return ref
+        raise Misread(
+            node.at,
+            f"{word!r} cần {kind.value}, nhưng {ref.name} là {ref.kind.value}.",
+            f"{word!r} needs a {kind.value}, and {ref.name} is a {ref.kind.value}.",
+        )
+
+    def _call(self, node: CallNode) -> Loose:
+        if node.function == "age":
+            return self._age(node)
+        if node.function == "param":
+            return self._param(node)
+        raise Misread(
+            node.at,
+            f"Không có hàm {node.function!r}.",
+            f"There is no function {node.function!r}.",
+            nearest(node.function, ["age", "param"]),
+        )
+
+    def _age(self, node: CallNode) -> Age:
+        if len(node.arguments) != 2:
+            raise Misread(
+                node.at,
+                "age cần hai ngày: age(từ ngày, đến ngày).",
+                "age takes two dates: age(since, on).",
+                "age(date, at)",
+            )
+        born, on = (self._date(argument) for argument in node.arguments)
+        return Age(born, on)
+
+    def _date(self, node: Node) -> Ref | Const:
+        term = self._term(node)
+        if isinstance(term, Const):
+            term = maybe_date(term, Ref("", Kind.DATE), node.at)
+        if isinstance(term, (Ref, Const)) and term.kind is Kind.DATE:
+            return term
+        raise Misread(node.at, "Chỗ này cần một ngày.", "A date is expected here.")
+
+    def _param(self, node: CallNode) -> Loose:
+        argument = node.arguments[0]
+        if len(node.arguments) != 1 or not isinstance(argument, TextNode):
+            raise Misread(
+                node.at,
+                'param cần một tên trong ngoặc kép: param("tên").',
+                'param takes one name in quotes: param("name").',
+            )
+        table = self._params.get(argument.value)
+        if table is None:
+            raise Misread(
+                argument.at,
+                f"Không có tham số {argument.value!r} trong params.",
+                f"There is no parameter {argument.value!r} under params.",
+                nearest(argument.value, self._params),
+            )
+        return param_term(argument.value, table, node.at)
+
+    def _minus(self, node: MinusNode) -> Loose:
+        operand = self._term(node.operand)
+        if isinstance(operand, Bare):
+            return Bare(-operand.value)
+        return combined(node.at, "*", _minus_one(), operand, node.at)
+
+    def _arithmetic(self, node: ArithmeticNode) -> Loose:
+        left, right = self._term(node.left), self._term(node.right)
+        if isinstance(left, Bare) and isinstance(right, Bare):
+            return Bare(folded_bare(node.operator, left.value, right.value))
+        return combined(node.at, node.operator, left, right, node.right.at)
+
+
+def _by_age(node: CompareNode, op: Operator, left: Loose, right: Loose) -> Compare:
+    """age(born, on) > n is: on comes after the n-th anniversary of born."""
+    if isinstance(right, Age):
+        op, left, right = TURNED[op], right, left
+    if isinstance(right, Const) and right.kind is Kind.DAYS:
+        right = Span(int(right.value), "day")
+    if not isinstance(left, Age) or not isinstance(right, Span):
+        raise Misread(
+            node.at,
+            "Tuổi chỉ so được với số năm, tháng hoặc ngày.",
+            "An age compares only with years, months or days.",
+            "> 1 year",
+        )
+    if isinstance(left.born, Const) and isinstance(left.on, Const):
+        raise _constants(node.at)
+    return Compare(op, left.on, Anniversary(left.born, right.count, right.unit))
+
+
+def _minus_one() -> Const:
+    return Const(-1, Kind.NUMBER)
+
+
+def _constants(at: int) -> Misread:
+    return Misread(
+        at,
+        "Hai hằng số so với nhau không nói gì về số liệu.",
+        "Comparing two constants says nothing about the figures.",
+    )
+
+
+def _mismatch(node: CompareNode, left: Term, right: Term) -> Misread:
+    a, b = kind_of(left).value, kind_of(right).value
+    return Misread(
+        node.at,
+        f"{written(left)} là {a}, {written(right)} là {b}: không so sánh được.",
+        f"{written(left)} is {a} and {written(right)} is {b}: they do not compare.",
+        _repaired(left, right) or _repaired(right, left),
+    )
+
+
+def _repaired(const: Term, other: Term) -> str | None:
+    """The same literal with the other side's unit."""
+    if not isinstance(const, Const) or isinstance(const.value, (bool, str)):
+        return None
+    if kind_of(other) not in NUMERIC or kind_of(other) is Kind.DATE:
+        return None
+    number = str(printed(const.value, const.kind))
+    if "." in number:
+        number = number.rstrip("0").rstrip(".")
+    unit = {Kind.PERCENT: " %", Kind.POINTS: " pp", Kind.NUMBER: "", Kind.COUNT: ""}
+    return number + unit.get(kind_of(other), f" {kind_of(other).value}")
