@@ -87,6 +87,7 @@ async def _play(
             differences = await _told(await address, key, hears)
             if not once:
                 print(f"\nadmin key: {key}")
+                print(f"what the subscriber received: {hears}/received")
                 print(f"docs explorer: {address.result()}/docs   (Ctrl-C ends)")
                 print("ready", flush=True)
                 await serving

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -84,12 +85,16 @@ async def _appendix(api: Api, measure: str, say: Say) -> None:
     say("      …")
     for row in rows[-5:]:
         say(_line(row["stt"], row["name"], row["rate"], row["above_national"]))
-    above = sum(not row["above_national"].startswith("-") for row in rows)
+    above = sum(Decimal(row["above_national"]) > 0 for row in rows)
     say(f"      {above} of {len(rows)} provinces above the national rate")
 
 
 def _line(stt: int, name: str, rate: str, above: str) -> str:
     return f"  {stt:>4}  {name:<28} {_vi(rate):>7}%  {_vi(above):>7}"
+
+
+def _whole(count: int) -> str:
+    return f"{count:,}".replace(",", ".")
 
 
 def _vi(number: str) -> str:
@@ -110,7 +115,8 @@ async def _bac_giang(api: Api, say: Say) -> None:
     for card in shown["items"]:
         last = card["last_year"]
         say(
-            f"  {UNIT_OF[card['measure']]}: {card['done']:,} / {card['enforceable']:,}"
+            f"  {UNIT_OF[card['measure']]}: {_whole(card['done'])}"
+            f" / {_whole(card['enforceable'])}"
             f" = {_vi(card['rate'])}%, last year {_vi(last['rate'])}%,"
             f" {_vi(last['points'])} points"
         )
@@ -133,7 +139,7 @@ async def _thai_nguyen(api: Api, say: Say) -> None:
 
 def _shortfall_line(card: Any) -> str:
     lacking = card["shortfall"]
-    needed = "unknown" if lacking["needed"] is None else str(lacking["needed"])
+    needed = "chưa rõ" if lacking["needed"] is None else str(lacking["needed"])
     made_up = "  (minh họa · illustrative)" if card["illustrative"] else ""
     return (
         f"    {card['name']:<26} {_vi(card['rate']):>6}"
@@ -143,7 +149,8 @@ def _shortfall_line(card: Any) -> str:
 
 
 async def _duties(api: Api, say: Say) -> None:
-    matters = await api.all("/v1/escalations")
+    found = await api.all("/v1/escalations")
+    matters = sorted(found, key=lambda m: (m["unit"], m["measure"]))
     say(f"\nWhat is owed: {len(matters)} escalations")
     for rule in sorted({m["rule"]["id"] for m in matters}):
         of_rule = [m for m in matters if m["rule"]["id"] == rule]

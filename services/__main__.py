@@ -12,6 +12,7 @@ from typing import Annotated
 import asyncpg
 import typer
 from fastapi import FastAPI
+from pydantic import ValidationError
 
 from libs.common import keys, logs, postgres
 from libs.common.database import AWAY
@@ -186,10 +187,21 @@ def demo(
     raise typer.Exit(play(once=once))
 
 
+def _settings_faults(error: ValidationError) -> str:
+    """What is wrong in the environment, a line each, without the values."""
+    named = (("_".join(str(p) for p in e["loc"]), e["msg"]) for e in error.errors())
+    return "\n".join(
+        f"{name if name == 'DATABASE_URL' else f'DONDOC_{name.upper()}'}: {said}"
+        for name, said in named
+    )
+
+
 def main() -> None:
     """The entry point of `dondoc`."""
     try:
         cli()
+    except ValidationError as error:
+        raise SystemExit(_settings_faults(error)) from None
     except asyncpg.UndefinedTableError:
         raise SystemExit(
             "The database has no schemas of dondoc yet: run `dondoc migrate`."

@@ -143,13 +143,19 @@ async def migrated(connection: asyncpg.Connection[asyncpg.Record]) -> bool:
     return there
 
 
+_HAS_ADMIN = """
+SELECT EXISTS (SELECT FROM platform.api_key WHERE 'admin' = ANY(roles)
+  AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()))
+"""
+
+
 async def first_key(url: str, settings: Settings) -> str | None:
-    """An administrator's key on a database that has none yet."""
+    """An administrator's key where there is no living one."""
     connection = await asyncpg.connect(url)
     try:
         async with connection.transaction():
             await connection.execute("LOCK TABLE platform.api_key IN EXCLUSIVE MODE")
-            if await connection.fetchval("SELECT EXISTS (TABLE platform.api_key)"):
+            if await connection.fetchval(_HAS_ADMIN):
                 return None
             return await create_key(
                 connection, settings, "first", ["admin"], ["VN"], None

@@ -12,6 +12,7 @@ from contextlib import (
 from dataclasses import dataclass, field
 
 from fastapi import APIRouter, FastAPI
+from fastapi.responses import RedirectResponse
 from fastapi_offline import FastAPIOffline
 
 from libs.common import health, platform
@@ -103,6 +104,11 @@ def create_app(
         if service.webhooks is not None:
             app.webhooks.include_router(service.webhooks)
     app.include_router(platform.router, tags=["platform"])
+
+    @app.get("/", include_in_schema=False)
+    async def explorer() -> RedirectResponse:
+        return RedirectResponse("/docs")
+
     app.include_router(health.router(health_state, services), tags=["platform"])
     speak_problems(app)
     describe(app)

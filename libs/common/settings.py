@@ -25,6 +25,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="DONDOC_",
         env_file=".env",
+        env_ignore_empty=True,
         extra="ignore",
         frozen=True,
         populate_by_name=True,
@@ -35,7 +36,7 @@ class Settings(BaseSettings):
     ] = None
     data: Path = Path(".dondoc")
     host: str = "127.0.0.1"
-    port: int | None = None
+    port: Annotated[int, Field(ge=0, le=65535)] | None = None
     env: Literal["production", "demo", "test"] = "production"
     now: AwareDatetime | None = None
     secret: SecretStr | None = None
@@ -48,11 +49,6 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(ip_network(part.strip()) for part in value.split(",") if part)
         return value
-
-    @field_validator("now", "port", mode="before")
-    @classmethod
-    def _empty_is_unset(cls, value: object) -> object:
-        return None if value == "" else value
 
     @property
     def webhook_networks(self) -> tuple[Network, ...]:

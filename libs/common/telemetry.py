@@ -7,7 +7,12 @@ from collections.abc import Sequence
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 
 from libs.common.database import Connection
-from libs.common.events import backlog
+from libs.common.events import (
+    FIGURES_CHANGED,
+    REPORTS_CHANGED,
+    SCORES_CHANGED,
+    backlog,
+)
 
 REGISTRY = CollectorRegistry()
 
@@ -38,7 +43,8 @@ EVENTS_DEAD = Gauge(
 async def measure_queue(connection: Connection) -> None:
     """Read the depth and the age of the event queue."""
     for gauge in (EVENTS_WAITING, EVENTS_AGE, EVENTS_DEAD):
-        gauge.clear()
+        for topic in (FIGURES_CHANGED, SCORES_CHANGED, REPORTS_CHANGED):
+            gauge.labels(topic).set(0)
     for topic, waiting, age, dead in await backlog(connection):
         EVENTS_WAITING.labels(topic).set(waiting)
         EVENTS_AGE.labels(topic).set(age)

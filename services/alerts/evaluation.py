@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from libs.common import clock
 from libs.common.database import Connection, Row
@@ -24,6 +24,7 @@ from services.alerts.domain.escalation import (
 )
 from services.alerts.domain.rules import Closes, Outcome, Owes, TraceLeaf
 from services.alerts.domain.timers import Timer, timers_of
+from services.alerts.domain.vocabulary import Facts
 from services.alerts.engine import Decision, Engine
 from services.alerts.shown import Fired, Held
 from services.alerts.store import Entry
@@ -33,14 +34,12 @@ IsWorking = Callable[[date], bool]
 Matter = dict[str, Any]
 
 
-class Judge(Protocol):
-    """What evaluating asks of the engine."""
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """What a period is judged with: the engine, and the calendar of working days."""
 
-    @property
-    def engine(self) -> Engine: ...
-
-    @property
-    def is_working(self) -> IsWorking: ...
+    engine: Engine
+    is_working: IsWorking
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,22 +94,23 @@ async def evaluate(
     at = at or clock.day_of(now)
     wanted = {r.id for r in judge.engine.rules if rules is None or r.id in rules}
     rows = await store.scorecard_rows(connection, code, period.end, units)
-    judged = await judge.engine.decide(
-        [facts_.facts_of(row, period, at) for row in rows]
-    )
+    facts = [facts_.facts_of(row, period, at) for row in rows]
+    judged = await judge.engine.decide(facts)
     decided = [
-        Judged(row, decision, _trace(judge.engine, row, decision, period, at))
-        for row, decisions in zip(rows, judged, strict=True)
+        Judged(row, decision, _trace(judge.engine, known, decision))
+        for row, known, decisions in zip(rows, facts, judged, strict=True)
         for decision in decisions
         if decision.rule.id in wanted
     ]
     found = Evaluation(at)
+    for one in decided:
+        _note(one, found)
     await store.replace_decisions(
         connection,
         code,
         sorted(wanted),
         units,
-        [_decision(one, code, found) for one in decided],
+        [_as_kept(one, code, at) for one in decided],
     )
     await _move_matters(
         connection, judge, code, decided, found, now=now, at=at, actor=actor
@@ -118,22 +118,18 @@ async def evaluate(
     return found
 
 
-def _trace(
-    engine: Engine, row: Row, decision: Decision, period: Period, at: date
-) -> tuple[TraceLeaf, ...]:
+def _trace(engine: Engine, facts: Facts, decision: Decision) -> tuple[TraceLeaf, ...]:
     """Both sides of every comparison; a silent row is explained like the others."""
     if decision.verdict.trace:
         return decision.verdict.trace
-    facts = facts_.facts_of(row, period, at)
     explained = engine.explain(decision.rule.id, facts)
     return explained.trace if explained else ()
 
 
-def _decision(one: Judged, code: str, found: Evaluation) -> tuple[object, ...]:
-    """One verdict as it is kept, noted in what the evaluation answers."""
+def _as_kept(one: Judged, code: str, at: date) -> tuple[object, ...]:
+    """One verdict as a row of `alerts.decision`."""
     row, decision = one.row, one.decision
     verdict, rule = decision.verdict, decision.rule
-    _note(one, found)
     return (
         code,
         rule.id,
@@ -144,7 +140,7 @@ def _decision(one: Judged, code: str, found: Evaluation) -> tuple[object, ...]:
         verdict.outcome,
         list(verdict.missing),
         verdict.severity,
-        found.at,
+        at,
         decision.decided_by,
         decision.why,
         [leaf.as_json() for leaf in one.trace],

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
+import structlog
 from fastapi import APIRouter, Path, Query, Request
 
 from libs.common import clock
@@ -44,6 +45,7 @@ from services.alerts.shown import (
     Word,
 )
 
+log = structlog.get_logger()
 router = api_router()
 Alerts = Annotated[Database, database_of("alerts")]
 Id = Annotated[str, Path(max_length=64)]
@@ -332,6 +334,8 @@ async def subscribe(
     try:
         await request.app.state.sender.check(body.url)
     except AddressRefused as refused:
+        # The subscriber is told nothing of the inside; the operator is.
+        await log.ainfo("address refused", why=refused.why)
         why = Text(**refused.texts)
         raise invalid([Fault("/url", refused.code, why)]) from None
     secret, id = new_secret(secrets.token_bytes), new_id("sub")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from libs.common.settings import Settings
 from services.alerts import inbox, outbox, rulebook, telemetry, usecases
 from services.alerts.domain.rules import Rule
 from services.alerts.engine import Engine
-from services.alerts.evaluation import IsWorking, ready_rules
+from services.alerts.evaluation import Judge, ready_rules
 from services.alerts.routes import router, webhooks
 from services.alerts.sealing import unseal
 from services.alerts.sender import Sender
@@ -25,14 +24,6 @@ from services.alerts.worker import Courier
 from services.alerts.working_days import working_days
 
 RULES = Path(__file__).parent / "rules"
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """The engine and the calendar that a period is judged with."""
-
-    engine: Engine
-    is_working: IsWorking
 
 
 def shipped_rules() -> list[tuple[Rule, str]]:
@@ -49,7 +40,7 @@ def build(
 ) -> Service:
     """The service under its own database role: it judges, keeps and delivers."""
     database = Database(url, "dondoc_alerts")
-    judge = Bench(Engine(settings.rule_engine), working_days())
+    judge = Judge(Engine(settings.rule_engine), working_days())
     sender = Sender(allow_networks=settings.webhook_networks)
     key = settings.key_for("subscription secrets")
     courier = Courier(database, sender, lambda id, sealed: unseal(key, id, sealed))

@@ -132,7 +132,7 @@ def test_no_secret_is_printed() -> None:
         pytest.param("production", None, [], id="production: nothing inside"),
         pytest.param("test", None, [], id="test: nothing inside"),
         pytest.param("demo", None, ["127.0.0.1/32"], id="demo: this machine"),
-        pytest.param("demo", "", [], id="demo, but told nothing"),
+        pytest.param("demo", "", ["127.0.0.1/32"], id="an empty setting is none"),
         pytest.param("production", "10.20.0.0/16, fd00::/8", ["10.20.0.0/16", "fd00::/8"], id="named"),
         pytest.param("demo", "10.0.0.0/8", ["10.0.0.0/8"], id="named replaces the default"),
     ],

@@ -11,8 +11,6 @@ from decimal import Decimal
 from libs.common.figures import LARGEST_COUNT, published
 from libs.common.problems import Fault, Text
 
-MEASURES = ("cases", "money")
-
 COLUMNS = (
     "carried_over",
     "newly_accepted",
@@ -33,7 +31,7 @@ COLUMNS = (
     "separate_ledger",
     "enforceable_over_1y",
 )
-"""The columns of the statutory forms (docs: domain words), in storage order."""
+"""The columns of the statutory forms (Circular 06/2019/TT-BTP), in storage order."""
 
 _RATE = re.compile(r"(100(\.0{1,2})?|[0-9]{1,2}(\.[0-9]{1,2})?)")
 _DONE, _ENFORCEABLE = COLUMNS.index("done"), COLUMNS.index("enforceable")
