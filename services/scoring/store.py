@@ -175,6 +175,10 @@ async def score(
     targets: Sequence[TargetRow],
 ) -> None:
     """Write the scorecards of a period from the figures that stand, and no others."""
+    # The planner knows nothing of the sizes of these parts, and a loop inside a loop
+    # over a national month takes minutes; hashing is never much slower.
+    await connection.execute("SET LOCAL enable_nestloop = off")
+    await connection.execute("SET LOCAL enable_mergejoin = off")
     await connection.execute(
         _SCORE,
         period,

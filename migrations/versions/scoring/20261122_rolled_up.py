@@ -8,37 +8,49 @@ down_revision = "scoring_2"
 branch_labels = None
 depends_on = None
 
-# Each unit with children, and each cell: walk down from its children, past those that
-# reported no counts, to those that did. One unit at the bottom without counts and the
-# sum is unknown, for a part is not the whole; so is a sum that is no count (2^53 - 1).
+# A unit's sum takes the topmost units below it that reported counts. It is whole when
+# the units at the bottom below those are all that stand at the bottom below the unit:
+# a part is not the whole, and a sum beyond 2^53 - 1 is no count. Linear in the rows,
+# so long as the planner, who knows nothing of the parts' sizes, hashes instead of loops.
 _ROLLED_UP = """
 CREATE FUNCTION scoring.rolled_up(period text, day date)
 RETURNS TABLE (unit text, measure text, category text, done bigint,
   enforceable bigint, illustrative boolean)
-LANGUAGE sql STABLE AS $$
-WITH RECURSIVE tree AS (
+LANGUAGE sql STABLE SET enable_nestloop = off SET enable_mergejoin = off AS $$
+WITH RECURSIVE tree AS MATERIALIZED (
   SELECT code, parent FROM platform.unit u
   WHERE u.valid_from <= $2 AND (u.valid_to IS NULL OR u.valid_to > $2)),
-counted AS (
-  SELECT * FROM scoring.rated_figure f
-  WHERE f.period = $1 AND f.done IS NOT NULL AND f.enforceable IS NOT NULL),
-cell AS (SELECT DISTINCT c.measure, c.category FROM counted c),
-walk AS (
-  SELECT tree.parent AS unit, cell.measure, cell.category, tree.code AS node
-  FROM tree CROSS JOIN cell WHERE tree.parent IS NOT NULL
+above AS MATERIALIZED (
+  SELECT code, parent AS ancestor, 1 AS steps FROM tree WHERE parent IS NOT NULL
   UNION ALL
-  SELECT walk.unit, walk.measure, walk.category, tree.code
-  FROM walk JOIN tree ON tree.parent = walk.node
-  WHERE NOT EXISTS (SELECT FROM counted c WHERE c.unit = walk.node
-    AND c.measure = walk.measure AND c.category = walk.category))
-SELECT walk.unit, walk.measure, walk.category, sum(c.done)::bigint,
+  SELECT above.code, tree.parent, steps + 1 FROM above
+  JOIN tree ON tree.code = above.ancestor WHERE tree.parent IS NOT NULL),
+bottom AS (
+  SELECT code FROM tree WHERE NOT EXISTS (
+    SELECT FROM tree child WHERE child.parent = tree.code)),
+breadth AS MATERIALIZED (
+  SELECT p.unit, count(*) AS n FROM (
+    SELECT code, ancestor AS unit FROM above UNION ALL SELECT code, code FROM tree) p
+  JOIN bottom USING (code) GROUP BY p.unit),
+counted AS MATERIALIZED (
+  SELECT f.* FROM scoring.rated_figure f JOIN tree ON tree.code = f.unit
+  WHERE f.period = $1 AND f.done IS NOT NULL AND f.enforceable IS NOT NULL),
+covered AS MATERIALIZED (
+  SELECT c.unit, c.measure, c.category, min(a.steps) AS steps
+  FROM counted c JOIN above a ON a.code = c.unit
+  JOIN counted higher ON higher.unit = a.ancestor
+    AND higher.measure = c.measure AND higher.category = c.category
+  GROUP BY c.unit, c.measure, c.category)
+SELECT a.ancestor, c.measure, c.category, sum(c.done)::bigint,
   sum(c.enforceable)::bigint, bool_or(c.illustrative)
-FROM walk LEFT JOIN counted c ON c.unit = walk.node
-  AND c.measure = walk.measure AND c.category = walk.category
-WHERE c.unit IS NOT NULL
-  OR NOT EXISTS (SELECT FROM tree WHERE tree.parent = walk.node)
-GROUP BY walk.unit, walk.measure, walk.category
-HAVING count(*) = count(c.unit) AND sum(c.enforceable) <= 9007199254740991
+FROM counted c JOIN above a ON a.code = c.unit
+LEFT JOIN covered k ON k.unit = c.unit
+  AND k.measure = c.measure AND k.category = c.category
+JOIN breadth part ON part.unit = c.unit
+JOIN breadth whole ON whole.unit = a.ancestor
+WHERE k.steps IS NULL OR a.steps <= k.steps
+GROUP BY a.ancestor, c.measure, c.category, whole.n
+HAVING sum(part.n) = whole.n AND sum(c.enforceable) <= 9007199254740991
 $$
 """
 
