@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import structlog
 from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from libs.common import keys
@@ -26,17 +27,20 @@ _bearer = HTTPBearer(
 )
 
 
-async def _principal(
-    request: Request,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> Principal:
-    if credentials is not None:
+async def authenticate(request: Request) -> Principal:
+    """The living key of a request; raises Unauthorized. Asked once a request."""
+    known: Principal | None = getattr(request.state, "principal", None)
+    if known is not None:
+        return known
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and key:
         database: Database = request.app.state.databases["platform"]
         pepper = request.app.state.settings.key_for("key pepper")
         async with database.connection() as connection:
-            found = await keys.recognise(connection, credentials.credentials, pepper)
+            found = await keys.recognise(connection, key.strip(), pepper)
         if found is not None:
             structlog.contextvars.bind_contextvars(key=found.key)
+            request.state.principal = found
             return found
     raise Unauthorized(
         "unauthorized",
@@ -45,6 +49,20 @@ async def _principal(
             "No API key, or not a living one: send Authorization: Bearer <key>.",
         ),
         headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
+async def _principal(
+    request: Request,
+    _: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+) -> Principal:
+    return await authenticate(request)
+
+
+def needs_key(dependant: Dependant) -> bool:
+    """Whether a route asks for a principal anywhere below."""
+    return any(
+        inner.call is _principal or needs_key(inner) for inner in dependant.dependencies
     )
 
 

@@ -132,8 +132,10 @@ async def _answer_invalid(request: Request, error: Exception) -> Response:
     if isinstance(error.body, bytes) and sent != "application/json":
         kind, code, detail = _BY_STATUS[415]
         return _document(request, kind(code, detail))
-    faults = dict.fromkeys(_fault(e, error.body) for e in found)
-    return _document(request, invalid(list(faults)))
+    faults = [_fault(e, error.body) for e in found]
+    # Each branch of a union may say the same; it is said once.
+    once = {(fault.pointer, fault.code): fault for fault in reversed(faults)}
+    return _document(request, invalid(list(reversed(once.values()))))
 
 
 def _fault(error: Any, body: Any) -> Fault:

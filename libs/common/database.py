@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -42,6 +43,8 @@ class Database:
 
     def __init__(self, url: str, role: str, *, size: int = 10) -> None:
         self.url, self.role, self._size = url, role, size
+        # Writers that wait for each other must leave connections for everyone else.
+        self.writers = asyncio.Semaphore(max(1, size // 2))
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
 
     async def open(self) -> None:

@@ -20,7 +20,7 @@ SCORES_CHANGED = "scores.changed"  # scoring ⟶ alerts
 REPORTS_CHANGED = "reports.changed"  # ingest ⟶ alerts: what subscribers hear of reports
 
 ATTEMPTS = 8
-"""Tries before an event is dead: about four minutes of backing off."""
+"""Tries before an event is dead: about two minutes of backing off."""
 
 log = structlog.get_logger()
 

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from pydantic_core import PydanticCustomError
 
 from libs.common import strict_json
+from libs.common.access import authenticate, needs_key
 from libs.common.database import Database
 from libs.common.openapi import PROBLEMS
 from libs.common.periods import InvalidPeriod, Period
@@ -36,8 +37,10 @@ PlainText = Annotated[str, AfterValidator(_plain)]
 
 def _day(value: object) -> date:
     if isinstance(value, str) and _DAY.fullmatch(value):
-        return date.fromisoformat(value)
-    raise ValueError("a day is written 2022-03-08")
+        day = date.fromisoformat(value)
+        if 1900 <= day.year < 2200:
+            return day
+    raise ValueError("a day is written 2022-03-08, of the years 1900 to 2199")
 
 
 Day = Annotated[date, BeforeValidator(_day)]
@@ -66,8 +69,11 @@ class StrictRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
+        keyed = needs_key(self.dependant)
 
         async def strict(request: Request) -> Response:
+            if keyed:  # before the body: a stranger costs no parsing
+                await authenticate(request)
             coding = request.headers.get("content-encoding", "identity")
             if coding.strip().lower() != "identity":
                 raise UnsupportedMedia("compressed", _COMPRESSED)

@@ -58,7 +58,11 @@ def create_app(
     services: Sequence[Service], settings: Settings, *, with_loops: bool = True
 ) -> FastAPI:
     """One HTTP application: one OpenAPI document, one tag per service."""
-    health_state = health.State(services[0].database, with_loops=with_loops)
+    # Keys, clock and health ask through a pool of their own: who waits for a
+    # service's connections must not keep others from being recognised.
+    first = services[0].database
+    shared = Database(first.url, first.role, size=5)
+    health_state = health.State(shared, with_loops=with_loops)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -66,7 +70,9 @@ def create_app(
             for service in services:
                 await service.database.open()
                 stack.push_async_callback(service.database.close)
-            await platform.start_clock(services[0].database, settings)
+            await shared.open()
+            stack.push_async_callback(shared.close)
+            await platform.start_clock(shared, settings)
             for service in services:
                 await stack.enter_async_context(service.running())
                 if with_loops:
@@ -95,7 +101,7 @@ def create_app(
     )
     app.state.settings = settings
     app.state.databases = {s.name: s.database for s in services}
-    app.state.databases["platform"] = services[0].database
+    app.state.databases["platform"] = shared
     for service in services:
         for name, value in service.state.items():
             setattr(app.state, name, value)

@@ -58,9 +58,9 @@ class Evaluation:
     at: date
     fired: list[Fired] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
-    opened: int = 0
+    opened_units: list[str] = field(default_factory=list)
+    closed_units: list[str] = field(default_factory=list)
     updated: int = 0
-    closed: int = 0
 
 
 async def ready_rules(connection: Connection, engine: Engine) -> None:
@@ -207,8 +207,10 @@ async def _move_matters(
             matter = _changed(current, change, one, finding)
             saved.append(matter)
         told.append((matter, change))
-        found.opened += change in (Change.OPENED, Change.REOPENED)
-        found.closed += change is Change.CLOSED
+        if change in (Change.OPENED, Change.REOPENED):
+            found.opened_units.append(row["unit"])
+        elif change is Change.CLOSED:
+            found.closed_units.append(row["unit"])
         found.updated += change in (Change.UPDATED, Change.FACTS_CHANGED)
     news = [
         messages.of_matter(m, change, now) for m, change in told if change in ANNOUNCED

@@ -18,7 +18,9 @@ async def scores_changed(
     now = await clock.business_now(connection)
     found = await evaluation.evaluate(connection, judge, period, now=now)
     batches = sorted({event.batch for event in events if event.batch})
-    await store.count_in_batches(connection, batches, found.opened, found.closed)
+    await store.count_in_batches(
+        connection, batches, found.opened_units, found.closed_units
+    )
 
 
 async def reports_changed(

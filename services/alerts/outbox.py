@@ -28,8 +28,8 @@ class Message:
     sequence: int | None = None
 
 
-# Each message meets every subscription whose types, subtree and severity it fits; an
-# ended unit is found where it last stood.
+# Each message meets every subscription whose types, subtree and severity it fits, as
+# long as the key that made it still opens the unit; an ended one where it last stood.
 _ADDRESS = """
 WITH RECURSIVE placed AS (
   SELECT DISTINCT ON (code) code, parent FROM platform.unit
@@ -43,8 +43,10 @@ SELECT m.id, s.id, m.escalation, m.sequence
 FROM alerts.message m JOIN alerts.subscription s
   ON m.type = ANY(s.types) OR '*' = ANY(s.types)
   OR split_part(m.type, '.', 1) || '.*' = ANY(s.types)
+JOIN platform.api_key k ON k.id = s.key
 WHERE m.id = ANY($1)
   AND EXISTS (SELECT FROM above WHERE unit = m.unit AND ancestor = s.under)
+  AND EXISTS (SELECT FROM above WHERE unit = m.unit AND ancestor = ANY(k.units))
   AND (m.severity IS NULL OR s.min_severity IS NULL OR
     array_position(ARRAY['low', 'medium', 'high', 'critical'], m.severity) >=
     array_position(ARRAY['low', 'medium', 'high', 'critical'], s.min_severity))

@@ -124,9 +124,9 @@ async def evaluate(
         at=found.at,
         fired=found.fired,
         held=found.held,
-        opened=found.opened,
+        opened=len(found.opened_units),
         updated=found.updated,
-        closed=found.closed,
+        closed=len(found.closed_units),
     )
 
 

@@ -95,7 +95,8 @@ async def rules_listed(
 ) -> list[Row]:
     """Every version of every rule."""
     return await connection.fetch(
-        "SELECT * FROM alerts.rule WHERE $1::text IS NULL OR (id, version) > ($1, $2)"
+        "SELECT * FROM alerts.rule WHERE $1::text IS NULL"
+        " OR (id, version::bigint) > ($1, $2::bigint)"
         " ORDER BY id, version LIMIT $3",
         *(after or (None, None)),
         limit,
@@ -240,15 +241,27 @@ async def log_entries(connection: Connection, entries: Sequence[Entry]) -> None:
 
 
 async def count_in_batches(
-    connection: Connection, batches: Sequence[str], opened: int, closed: int
+    connection: Connection,
+    batches: Sequence[str],
+    opened: Sequence[str],
+    closed: Sequence[str],
 ) -> None:
-    """Add to what a receipt says its figures opened and closed."""
+    """Add to each receipt the matters opened and closed of the units it reported."""
     await connection.execute(
-        "UPDATE platform.batch SET opened = opened + $2, closed = closed + $3"
-        " WHERE id = ANY($1)",
+        # Locked in order, as those who settle batches do.
+        "WITH held AS (SELECT id FROM platform.batch WHERE id = ANY($1)"
+        '  ORDER BY id COLLATE "C" FOR UPDATE),'
+        " ours AS (SELECT DISTINCT batch, unit FROM ingest.published_report"
+        "  WHERE batch = ANY($1))"
+        " UPDATE platform.batch b SET"
+        "  opened = opened + (SELECT count(*) FROM unnest($2::text[]) u"
+        "   JOIN ours ON ours.unit = u WHERE ours.batch = b.id),"
+        "  closed = closed + (SELECT count(*) FROM unnest($3::text[]) u"
+        "   JOIN ours ON ours.unit = u WHERE ours.batch = b.id)"
+        " FROM held WHERE b.id = held.id",
         list(batches),
-        opened,
-        closed,
+        list(opened),
+        list(closed),
     )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from json import JSONDecodeError
 from operator import attrgetter
 from typing import Any
 
 import msgspec
 
+from libs.common import strict_json
 from libs.common.periods import InvalidPeriod, Period
 from libs.common.problems import Fault, Text, escaped, unreadable_json
 from services.ingest.domain.reports import (
@@ -36,6 +38,12 @@ def read(body: bytes) -> tuple[list[Report], list[Fault]]:
 
     Raises Unreadable when the body is not JSON.
     """
+    if body.count(b'"money_in"') > 1:
+        # Said twice, it could mean a factor of 1000 either way.
+        try:
+            strict_json.loads(body)
+        except JSONDecodeError as error:
+            raise unreadable_json(error.msg) from None
     try:
         whole = _WHOLE.decode(body)
     except (msgspec.ValidationError, UnicodeDecodeError, RecursionError):

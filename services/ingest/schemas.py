@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 from libs.common.figures import LARGEST_COUNT
 from libs.common.http import Body, Day, PlainText
 from libs.common.platform import UnitCode
-from services.ingest.domain.reports import COLUMNS
+from services.ingest.domain.reports import COLUMNS, MOST_ROWS
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_COUNT)]
 # Python's $ alone would let a last line break through.
@@ -50,7 +50,7 @@ class ReportIn(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     unit: Annotated[str, msgspec.Meta(max_length=200)]
     period: Annotated[str, msgspec.Meta(max_length=10)]
-    figures: Annotated[list[FigureIn], msgspec.Meta(min_length=1)]
+    figures: Annotated[list[FigureIn], msgspec.Meta(min_length=1, max_length=MOST_ROWS)]
     form: Annotated[str, msgspec.Meta(max_length=40)] | None = None
     reason: Annotated[str, msgspec.Meta(max_length=2000)] | None = None
     source: SourceIn | None = None

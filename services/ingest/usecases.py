@@ -22,7 +22,7 @@ from services.ingest.domain import lineage
 from services.ingest.domain import tree as trees
 from services.ingest.domain.lineage import Reorganisation
 from services.ingest.domain.names import nearest
-from services.ingest.domain.reports import Report, Row, changes, fault
+from services.ingest.domain.reports import MOST_ROWS, Report, Row, changes, fault
 from services.ingest.domain.tree import Unit
 
 Changed = tuple[Report, int, tuple[Row, ...]]
@@ -139,14 +139,16 @@ async def record(
     are kept; otherwise any fault refuses the whole body. A report stands or falls
     whole.
     """
-    async with database.transaction() as connection:
+    async with database.writers, database.transaction() as connection:
         await store.one_writer(connection, {r.period for r in reports})
         now = await clock.business_now(connection)
         good, misplaced = await _placed(connection, principal, reports, now)
         faults = sorted([*faults, *misplaced], key=report_index)
         if faults and not (accept_valid and good):
             raise invalid(faults)
-        changed = await _changed(connection, good)
+        changed, crowded = await _changed(connection, good)
+        if crowded:
+            raise invalid(crowded)
         batch = new_id("bat")
         await store.keep_batch(
             connection,
@@ -226,20 +228,27 @@ def _names(unit: Unit) -> tuple[str, ...]:
     return (unit.name, *unit.aliases)
 
 
-async def _changed(connection: Connection, reports: Sequence[Report]) -> list[Changed]:
+async def _changed(
+    connection: Connection, reports: Sequence[Report]
+) -> tuple[list[Changed], list[Fault]]:
+    """What differs from what stands, and the reports that would grow out of bounds."""
     by_period: dict[str, list[Report]] = defaultdict(list)
     for report in reports:
         by_period[report.period].append(report)
     changed: list[Changed] = []
+    crowded: list[Fault] = []
     for period, some in by_period.items():
         units = [report.unit for report in some]
         latest = await store.revisions(connection, period, units)
         stored = await store.current_rows(connection, period, units) if latest else {}
         for report in some:
-            rows = changes(report, stored.get(report.unit, {}))
+            standing = stored.get(report.unit, {})
+            rows = changes(report, standing)
+            if len(standing.keys() | {row.cell for row in rows}) > MOST_ROWS:
+                crowded.append(fault(report.index, "", "too_many_rows", _CROWDED))
             if rows:
                 changed.append((report, latest.get(report.unit, 0) + 1, rows))
-    return changed
+    return changed, crowded
 
 
 def _news(
@@ -268,6 +277,12 @@ async def batch_at_its_end(
         if asyncio.get_running_loop().time() >= deadline:
             return row
         await asyncio.sleep(0.02)
+
+
+_CROWDED = Text(
+    f"Một đơn vị có tối đa {MOST_ROWS} dòng trong một kỳ.",
+    f"A unit has at most {MOST_ROWS} rows in one period.",
+)
 
 
 def _unknown(pointer: str, code: str, like: Sequence[str] = ()) -> Fault:

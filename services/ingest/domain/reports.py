@@ -33,6 +33,9 @@ COLUMNS = (
 )
 """The columns of the statutory forms (Circular 06/2019/TT-BTP), in storage order."""
 
+MOST_ROWS = 1000
+"""Rows that one unit may have in one period: measures times categories, amply."""
+
 _RATE = re.compile(r"(100(\.0{1,2})?|[0-9]{1,2}(\.[0-9]{1,2})?)")
 _DONE, _ENFORCEABLE = COLUMNS.index("done"), COLUMNS.index("enforceable")
 _COMPLETED, _TERMINATED = COLUMNS.index("completed"), COLUMNS.index("terminated")
@@ -130,6 +133,16 @@ def _contradictions(row: Row) -> Iterator[tuple[str, str, Text]]:
     ):
         yield "done", "done_contradicts_parts", _contradicts_parts(given, parts)
     done, enforceable = done_of(row), row.counts[_ENFORCEABLE]
+    if done is not None and done > LARGEST_COUNT:
+        yield "completed", "out_of_range", _SUM_TOO_LARGE
+    if enforceable == 0 and row.published_rate is not None:
+        rate = row.published_rate
+        yield (
+            "published_rate",
+            "rate_contradicts_counts",
+            _contradicts_counts(rate, None),
+        )
+        return
     if done is None or enforceable is None:
         return
     if done > enforceable:
@@ -179,6 +192,9 @@ def fault(index: int, member: str, code: str, message: Text) -> Fault:
     return Fault(f"/reports/{index}{member}", code, message)
 
 
+_SUM_TOO_LARGE = Text(
+    "Tổng các phần lớn hơn 2^53 − 1.", "Its parts add up to more than 2^53 − 1."
+)
 _WITHDRAWN = Text(
     "Dòng rút lại thì không được kèm số liệu.",
     "A withdrawn row carries no figures; send them without `withdrawn`.",
