@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -244,7 +244,7 @@ async def _changed(
         for report in some:
             standing = stored.get(report.unit, {})
             rows = changes(report, standing)
-            if len(standing.keys() | {row.cell for row in rows}) > MOST_ROWS:
+            if _crowds(standing, rows):
                 crowded.append(fault(report.index, "", "too_many_rows", _CROWDED))
             if rows:
                 changed.append((report, latest.get(report.unit, 0) + 1, rows))
@@ -277,6 +277,12 @@ async def batch_at_its_end(
         if asyncio.get_running_loop().time() >= deadline:
             return row
         await asyncio.sleep(0.02)
+
+
+def _crowds(standing: Mapping[tuple[str, str], object], rows: Sequence[Row]) -> bool:
+    if len(standing) + len(rows) <= MOST_ROWS:
+        return False
+    return len(standing.keys() | {row.cell for row in rows}) > MOST_ROWS
 
 
 _CROWDED = Text(
