@@ -116,10 +116,7 @@ def create_key(
         try:
             if not await process.migrated(connection):
                 await prepare(url, settings)
-            known = await connection.fetch(
-                "SELECT DISTINCT code FROM platform.unit WHERE code = ANY($1)", under
-            )
-            missing = sorted(set(under) - {row["code"] for row in known})
+            missing = sorted(set(under) - await keys.known_units(connection, under))
             if missing:
                 raise typer.BadParameter(f"there is no unit {missing[0]!r}")
             expiry = None if days is None else datetime.now(UTC) + timedelta(days)

@@ -94,9 +94,7 @@ async def in_scope(
     the key's subtree answers exactly as one that does not exist; the root is known
     to everyone, and under it a key sees its own part.
     """
-    known = await connection.fetchval(
-        "SELECT EXISTS (SELECT FROM platform.unit WHERE code = $1)", unit
-    )
+    known = await keys.known_units(connection, [unit])
     if not known or not (unit == keys.ROOT or principal.sees(unit)):
         raise unknown_unit_in_path(unit)
     codes = await keys.subtree(connection, [unit], on)

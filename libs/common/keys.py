@@ -174,6 +174,14 @@ async def _scope(connection: Connection, units: Sequence[str]) -> frozenset[str]
     return frozenset(row["code"] for row in rows)
 
 
+async def known_units(connection: Connection, codes: Sequence[str]) -> set[str]:
+    """Which of these codes any unit ever had."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT code FROM platform.unit WHERE code = ANY($1)", list(codes)
+    )
+    return {row["code"] for row in rows}
+
+
 async def subtree(
     connection: Connection, units: Sequence[str], on: date | None = None
 ) -> frozenset[str]:

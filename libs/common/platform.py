@@ -132,10 +132,7 @@ async def create_key(
     settings: Settings = request.app.state.settings
     key, key_id = keys.mint(settings.env)
     async with database.transaction() as connection:
-        known = await connection.fetch(
-            "SELECT DISTINCT code FROM platform.unit WHERE code = ANY($1)", body.units
-        )
-        unknown = set(body.units) - {row["code"] for row in known}
+        unknown = set(body.units) - await keys.known_units(connection, body.units)
         if unknown:
             raise invalid(
                 [

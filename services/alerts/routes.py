@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import structlog
 from fastapi import APIRouter, Path, Query, Request
 
-from libs.common import clock
+from libs.common import clock, keys
 from libs.common.access import Reader, allows, in_scope
 from libs.common.database import Connection, Database, Row
 from libs.common.http import api_router, database_of, read_period
@@ -341,7 +341,9 @@ async def subscribe(
     secret, id = new_secret(secrets.token_bytes), new_id("sub")
     settings = request.app.state.settings
     async with database.transaction() as connection:
-        if not principal.sees(body.under) or not await _is_unit(connection, body.under):
+        if not principal.sees(body.under) or not await keys.known_units(
+            connection, [body.under]
+        ):
             raise invalid([_unknown_under(body.under)])
         row = await outbox.keep_subscription(
             connection,
@@ -355,13 +357,6 @@ async def subscribe(
             now=await clock.business_now(connection),
         )
     return NewSubscription(**shown.subscription(row), secret=secret)
-
-
-async def _is_unit(connection: Connection, code: str) -> bool:
-    found: bool = await connection.fetchval(
-        "SELECT EXISTS (SELECT FROM platform.unit WHERE code = $1)", code
-    )
-    return found
 
 
 def _unknown_under(code: str) -> Fault:

@@ -250,14 +250,6 @@ async def scored_periods(connection: Connection) -> list[str]:
     return [row["period"] for row in rows]
 
 
-async def known_units(connection: Connection, codes: Sequence[str]) -> set[str]:
-    """Which of these codes any unit ever had."""
-    rows = await connection.fetch(
-        "SELECT DISTINCT code FROM platform.unit WHERE code = ANY($1)", list(codes)
-    )
-    return {row["code"] for row in rows}
-
-
 _CARD = """
 SELECT s.*, u.name, u.kind, u.name_sort FROM scoring.scorecard s
 JOIN platform.unit u ON u.code = s.unit

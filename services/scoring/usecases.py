@@ -60,7 +60,7 @@ async def put_targets(
 async def _check_targets(
     connection: Connection, principal: Principal, targets: Sequence[TargetRow]
 ) -> None:
-    known = await store.known_units(connection, [t.unit for t in targets])
+    known = await keys.known_units(connection, [t.unit for t in targets])
     faults, seen = [], set()
     for index, target in enumerate(targets):
         if target.unit not in known or not principal.sees(target.unit):
