@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from libs.common.database import Connection
@@ -22,6 +22,13 @@ async def business_now(connection: Connection) -> datetime:
 def day_of(moment: datetime) -> date:
     """The calendar day of a moment, as people in Vietnam write it."""
     return moment.astimezone(VIETNAM).date()
+
+
+def end_of(moment: datetime | date) -> datetime:
+    """A moment, or the end of a day in Vietnam."""
+    if isinstance(moment, datetime):
+        return moment.astimezone(UTC)
+    return datetime.combine(moment + timedelta(days=1), time(), VIETNAM)
 
 
 def written(moment: datetime | None) -> str | None:

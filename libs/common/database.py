@@ -90,6 +90,15 @@ class Database:
         ):
             yield connection
 
+    @asynccontextmanager
+    async def computing(self) -> AsyncIterator[Connection]:
+        """The same, where the answer needs a table of its own that goes with it."""
+        async with (
+            self.connection() as connection,
+            connection.transaction(isolation="repeatable_read"),
+        ):
+            yield connection
+
     async def listener(self) -> asyncpg.Connection[asyncpg.Record]:
         """A connection of its own for LISTEN; the caller closes it."""
         return await asyncpg.connect(

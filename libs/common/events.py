@@ -13,10 +13,13 @@ from datetime import timedelta
 
 import structlog
 
+from libs.common import lenses
 from libs.common.database import Connection, Database
 
 FIGURES_CHANGED = "figures.changed"  # ingest ⟶ scoring
 SCORES_CHANGED = "scores.changed"  # scoring ⟶ alerts
+FIGURES_PROPOSED = "figures.proposed"  # the same way for a dry run
+SCORES_PROPOSED = "scores.proposed"
 REPORTS_CHANGED = "reports.changed"  # ingest ⟶ alerts: what subscribers hear of reports
 
 ATTEMPTS = 8
@@ -85,12 +88,12 @@ WHERE id = ANY($1)
 _SETTLE = """
 UPDATE platform.batch b SET
   scored_at = coalesce(scored_at, CASE WHEN NOT EXISTS (
-    SELECT FROM platform.event WHERE batch = b.id AND topic = $2)
+    SELECT FROM platform.event WHERE batch = b.id AND topic = ANY($2))
     THEN platform.business_now() END),
   evaluated_at = CASE WHEN NOT EXISTS (
     SELECT FROM platform.event WHERE batch = b.id)
     THEN platform.business_now() END
-WHERE id = $1
+WHERE id = $1 RETURNING dry_run AND evaluated_at IS NOT NULL
 """
 
 
@@ -151,7 +154,9 @@ async def _settle(connection: Connection, handled: Sequence[Event]) -> None:
         await connection.execute(
             "SELECT FROM platform.batch WHERE id = $1 FOR UPDATE", batch
         )
-        await connection.execute(_SETTLE, batch, FIGURES_CHANGED)
+        figures = [FIGURES_CHANGED, FIGURES_PROPOSED]
+        if await connection.fetchval(_SETTLE, batch, figures):
+            await lenses.forget_proposals(connection, batch)
 
 
 async def _put_back(

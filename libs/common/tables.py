@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -18,6 +20,7 @@ from sqlalchemy import (
     Text,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -32,12 +35,13 @@ def schema(name: str) -> MetaData:
     return MetaData(schema=name, naming_convention=NAMING)
 
 
-def moment(name: str, *, needed: bool = True, now: bool = False) -> Column[object]:
+def moment(
+    name: str, *, needed: bool = True, now: bool = False, **more: Any
+) -> Column[object]:
     """A timestamp with its offset; `now` is the database's true time."""
-    default = text("now()") if now else None
-    return Column(
-        name, DateTime(timezone=True), nullable=not needed, server_default=default
-    )
+    if now:
+        more["server_default"] = text("now()")
+    return Column(name, DateTime(timezone=True), nullable=not needed, **more)
 
 
 platform = schema("platform")
@@ -76,6 +80,17 @@ batch = Table(
     moment("evaluated_at", needed=False),
     Column("opened", Integer, nullable=False, server_default=text("0")),
     Column("closed", Integer, nullable=False, server_default=text("0")),
+    Column("dry_run", Boolean, nullable=False, server_default=text("false")),
+)
+
+preview = Table(
+    "preview",
+    platform,
+    Column("batch", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("period", Text, primary_key=True),
+    Column("rows", JSONB, nullable=False),
+    comment="what a dry run would do; only the answer outlives it",
 )
 
 api_key = Table(

@@ -58,9 +58,18 @@ class Evaluation:
     at: date
     fired: list[Fired] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
-    opened_units: list[str] = field(default_factory=list)
-    closed_units: list[str] = field(default_factory=list)
-    updated: int = 0
+    opened: list[Matter] = field(default_factory=list)
+    updated: list[Matter] = field(default_factory=list)
+    closed: list[Matter] = field(default_factory=list)
+
+    def moved(self, matter: Matter, change: Change) -> None:
+        """Note what became of a matter."""
+        kept = {
+            Change.OPENED: self.opened,
+            Change.REOPENED: self.opened,
+            Change.CLOSED: self.closed,
+        }
+        kept.get(change, self.updated).append(matter)
 
 
 async def ready_rules(connection: Connection, engine: Engine) -> None:
@@ -116,6 +125,18 @@ async def evaluate(
         connection, judge, code, decided, found, now=now, at=at, actor=actor
     )
     return found
+
+
+async def foretell(
+    connection: Connection, judge: Judge, code: str, **how: Any
+) -> Evaluation:
+    """The same, with nothing left behind: what evaluating now would come to."""
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        return await evaluate(connection, judge, code, **how)
+    finally:
+        await transaction.rollback()
 
 
 def _trace(engine: Engine, facts: Facts, decision: Decision) -> tuple[TraceLeaf, ...]:
@@ -207,11 +228,7 @@ async def _move_matters(
             matter = _changed(current, change, one, finding)
             saved.append(matter)
         told.append((matter, change))
-        if change in (Change.OPENED, Change.REOPENED):
-            found.opened_units.append(row["unit"])
-        elif change is Change.CLOSED:
-            found.closed_units.append(row["unit"])
-        found.updated += change in (Change.UPDATED, Change.FACTS_CHANGED)
+        found.moved(matter, change)
     news = [
         messages.of_matter(m, change, now) for m, change in told if change in ANNOUNCED
     ]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from libs.common import clock
+from libs.common import clock, lenses
 from libs.common.database import Connection
 from libs.common.events import Event
 from services.alerts import evaluation, store, usecases
 from services.alerts.evaluation import Judge
+from services.alerts.shown import escalation, foretold
 
 
 async def scores_changed(
@@ -19,8 +20,29 @@ async def scores_changed(
     found = await evaluation.evaluate(connection, judge, period, now=now)
     batches = sorted({event.batch for event in events if event.batch})
     await store.count_in_batches(
-        connection, batches, found.opened_units, found.closed_units
+        connection,
+        batches,
+        [matter["unit"] for matter in found.opened],
+        [matter["unit"] for matter in found.closed],
     )
+
+
+async def scores_proposed(
+    connection: Connection, judge: Judge, period: str, events: Sequence[Event]
+) -> None:
+    """Say of each dry run which matters would open, change or close."""
+    now = await clock.business_now(connection)
+    for event in events:
+        if event.batch is None:
+            continue
+        await lenses.as_proposed(connection, event.batch)
+        found = await evaluation.foretell(connection, judge, period, now=now)
+        answer = {
+            "opens": [foretold(m, now) for m in found.opened],
+            "updates": [escalation(m, now) for m in found.updated],
+            "closes": [escalation(m, now) for m in found.closed],
+        }
+        await lenses.propose(connection, event.batch, lenses.MATTERS, period, answer)
 
 
 async def reports_changed(

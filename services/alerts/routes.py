@@ -99,34 +99,28 @@ async def evaluate(
     It reaches the units strictly below the key's own (everything for an admin).
     """
     code = read_period(body.period).code
-    async with database.connection() as connection:
+    async with database.transaction() as connection:
         await _check_rules(connection, body.rules or ())
         units = await _reached(connection, principal)
-        transaction = connection.transaction()
-        await transaction.start()
-        try:
-            found = await evaluation.evaluate(
-                connection,
-                request.app.state.judge,
-                code,
-                now=await clock.business_now(connection),
-                at=body.at,
-                rules=body.rules,
-                units=units,
-                actor=principal.key,
-            )
-        except BaseException:
-            await transaction.rollback()
-            raise
-        await (transaction.rollback() if body.dry_run else transaction.commit())
+        judging = evaluation.foretell if body.dry_run else evaluation.evaluate
+        found = await judging(
+            connection,
+            request.app.state.judge,
+            code,
+            now=await clock.business_now(connection),
+            at=body.at,
+            rules=body.rules,
+            units=units,
+            actor=principal.key,
+        )
     return EvaluationShown(
         evaluation=new_id("evl"),
         at=found.at,
         fired=found.fired,
         held=found.held,
-        opened=len(found.opened_units),
-        updated=found.updated,
-        closed=len(found.closed_units),
+        opened=len(found.opened),
+        updated=len(found.updated),
+        closed=len(found.closed),
     )
 
 

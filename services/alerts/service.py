@@ -9,7 +9,13 @@ from pathlib import Path
 
 from libs.common import clock
 from libs.common.database import AWAY, UNMIGRATED, Connection, Database
-from libs.common.events import REPORTS_CHANGED, SCORES_CHANGED, Event, consume_one
+from libs.common.events import (
+    REPORTS_CHANGED,
+    SCORES_CHANGED,
+    SCORES_PROPOSED,
+    Event,
+    consume_one,
+)
 from libs.common.loops import Loop
 from libs.common.service import Check, Service
 from libs.common.settings import Settings
@@ -53,6 +59,14 @@ def build(
 
         return await consume_one(database, SCORES_CHANGED, handle, backoff=backoff)
 
+    async def preview() -> bool:
+        async def handle(
+            connection: Connection, period: str, events: Sequence[Event]
+        ) -> None:
+            await inbox.scores_proposed(connection, judge, period, events)
+
+        return await consume_one(database, SCORES_PROPOSED, handle, backoff=backoff)
+
     async def tell_reports() -> bool:
         return await consume_one(
             database, REPORTS_CHANGED, inbox.reports_changed, backoff=backoff
@@ -92,6 +106,7 @@ def build(
         webhooks=webhooks,
         loops=[
             Loop("alerts inbox", judge_scores, poll=1.0, topic=SCORES_CHANGED),
+            Loop("alerts previews", preview, poll=1.0, topic=SCORES_PROPOSED),
             Loop("reports inbox", tell_reports, poll=1.0, topic=REPORTS_CHANGED),
             Loop("timers", fire_timers, poll=1.0, topic=clock.MOVED),
             Loop(

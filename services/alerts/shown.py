@@ -236,6 +236,14 @@ def escalation(matter: Mapping[str, Any] | Row, now: datetime) -> Escalation:
     return shown
 
 
+def foretold(matter: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """A matter that would open; a new one has no id yet, one that re-opens has."""
+    whole: dict[str, Any] = dict(escalation(matter, now))
+    if whole["sequence"] == 1:
+        del whole["id"]
+    return whole
+
+
 def _due(matter: Mapping[str, Any] | Row) -> Due | None:
     if matter["ends_at"] is None:
         return None

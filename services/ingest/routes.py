@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Literal
 
 from fastapi import Path, Query, Request
 
 from libs.common import clock
 from libs.common.access import Reader, allows, in_scope
-from libs.common.clock import VIETNAM
 from libs.common.database import Database
 from libs.common.http import Day, api_router, database_of, read_period, request_id
 from libs.common.keys import Principal
@@ -138,12 +136,15 @@ async def send_reports(
     database: Ingest,
     on_error: Literal["abort", "accept_valid"] = "abort",
     wait: Annotated[int, Query(ge=0, le=30)] = 0,
+    dry_run: bool = False,
 ) -> ReceiptShown:
     """Send units' figures. The same values again change nothing.
 
     A row replaces the stored row whole, rows not mentioned stay, and
     `"withdrawn": true` takes one back; nothing is overwritten: each change is a
-    revision. `wait` holds the answer until the batch is evaluated.
+    revision. `wait` holds the answer until the batch is evaluated. `dry_run` stores
+    nothing: its batch ends as `previewed` and says which scorecards and escalations
+    would change.
     """
     kind = request.headers.get("content-type", "").split(";")[0].strip()
     if kind.lower() != "application/json":
@@ -160,6 +161,7 @@ async def send_reports(
         faults,
         accept_valid=on_error == "accept_valid",
         request=request_id(),
+        dry_run=dry_run,
     )
     if wait:
         await usecases.batch_at_its_end(database, receipt.batch, None, wait)
@@ -178,7 +180,10 @@ async def get_batch(
             "unknown_batch",
             Text(f"Không có lô «{batch}».", f"There is no batch {batch!r}."),
         )
-    return shown.batch(row)
+    preview = None
+    if row["dry_run"] and row["evaluated_at"]:
+        preview = await usecases.preview_of(database, principal, batch)
+    return shown.batch(row, preview)
 
 
 @router.get("/v1/reports")
@@ -196,7 +201,9 @@ async def get_report(
             raise unknown_unit_in_path(unit)
         await in_scope(connection, principal, unit)
         moment = known_at or await clock.business_now(connection)
-        head, rows = await store.report_as_known(connection, unit, code, end_of(moment))
+        head, rows = await store.report_as_known(
+            connection, unit, code, clock.end_of(moment)
+        )
     if head is None:
         raise NotFound(
             "not_reported",
@@ -206,10 +213,3 @@ async def get_report(
             ),
         )
     return shown.report(head, rows)
-
-
-def end_of(moment: datetime | date) -> datetime:
-    """A moment, or the end of a day in Vietnam."""
-    if isinstance(moment, datetime):
-        return moment.astimezone(UTC)
-    return datetime.combine(moment + timedelta(days=1), time(), VIETNAM)

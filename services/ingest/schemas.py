@@ -11,9 +11,10 @@ from pydantic import ConfigDict, Field
 from libs.common.figures import LARGEST_COUNT
 from libs.common.http import Body, Day, PlainText
 from libs.common.platform import UnitCode
-from services.ingest.domain.reports import COLUMNS, MOST_ROWS
+from services.ingest.domain.reports import COLUMNS, COLUMNS_OF, MOST_ROWS
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_COUNT)]
+MEASURES = tuple(COLUMNS_OF)
 # Python's $ alone would let a last line break through.
 _CATEGORY = msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$(?!\n)")
 
@@ -29,7 +30,7 @@ class SourceIn(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 FigureIn: Any = msgspec.defstruct(
     "FigureIn",
     [
-        ("measure", Literal["cases", "money"]),
+        ("measure", Literal[MEASURES]),
         ("category", Annotated[str, _CATEGORY], "all"),
         ("published_rate", str | None, None),
         # One word, two uses: a count of the forms (thu hồi), or `true` to take

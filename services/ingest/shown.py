@@ -53,6 +53,16 @@ class Escalations(TypedDict):
     closed: int
 
 
+class Preview(TypedDict):
+    """What a dry run would change; each list holds at most 1,000 of its `counts`."""
+
+    scorecards: list[dict[str, Any]]
+    opens: list[dict[str, Any]]
+    updates: list[dict[str, Any]]
+    closes: list[dict[str, Any]]
+    counts: dict[str, int]
+
+
 class BatchShown(TypedDict):
     """How far a batch has come: received, scored, evaluated, or failed."""
 
@@ -63,6 +73,7 @@ class BatchShown(TypedDict):
     evaluated_at: NotRequired[str | None]
     escalations: Escalations
     problem: NotRequired[str]
+    preview: NotRequired[Preview]
 
 
 class ReportShown(TypedDict):
@@ -111,7 +122,10 @@ def _rejected(fault: Fault) -> Rejected:
     )
 
 
-def batch(row: Row) -> BatchShown:
+MOST_PREVIEWED = 1000
+
+
+def batch(row: Row, preview: dict[str, list[Any]] | None = None) -> BatchShown:
     """A batch; `problem` is the last error of an event that failed every try."""
     shown = BatchShown(
         batch=row["id"],
@@ -125,14 +139,27 @@ def batch(row: Row) -> BatchShown:
         shown["evaluated_at"] = written(row["evaluated_at"])
     if row["problem"]:
         shown["problem"] = row["problem"]
+    if preview is not None:
+        shown["preview"] = _preview(preview)
     return shown
+
+
+def _preview(whole: dict[str, list[Any]]) -> Preview:
+    cut = {name: items[:MOST_PREVIEWED] for name, items in whole.items()}
+    return Preview(
+        scorecards=cut["scorecards"],
+        opens=cut["opens"],
+        updates=cut["updates"],
+        closes=cut["closes"],
+        counts={name: len(items) for name, items in whole.items()},
+    )
 
 
 def _state(row: Row) -> str:
     if row["problem"]:
         return "failed"
     if row["evaluated_at"]:
-        return "evaluated"
+        return "previewed" if row["dry_run"] else "evaluated"
     return "scored" if row["scored_at"] else "received"
 
 

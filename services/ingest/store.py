@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 
+from libs.common import lenses
 from libs.common.database import Connection, Row
 from services.ingest.domain.lineage import Reorganisation
 from services.ingest.domain.names import sort_key
 from services.ingest.domain.reports import COLUMNS, Report, Stored
 from services.ingest.domain.reports import Row as FigureRow
 from services.ingest.domain.tree import Unit
+
+Changed = tuple[Report, int, tuple[FigureRow, ...]]
+"""A report with its new revision and the rows that differ from what stands."""
 
 _COUNTS = ", ".join(f'"{name}"' for name in COLUMNS)
 _FIGURE = (
@@ -25,6 +29,7 @@ _FIGURE = (
     "document_date",
     "published_rate",
     *COLUMNS,
+    "received_at",
 )
 
 
@@ -41,7 +46,7 @@ async def tree(connection: Connection) -> list[Unit]:
     """Every dated row of every unit."""
     rows = await connection.fetch(
         "SELECT code, name, kind, parent, valid_from, valid_to, aliases, codes"
-        " FROM ingest.unit"
+        " FROM ingest.known_unit"
     )
     return [unit_of(row) for row in rows]
 
@@ -60,15 +65,28 @@ def unit_of(row: Row) -> Unit:
     )
 
 
-async def put_units(connection: Connection, units: Sequence[Unit]) -> None:
-    """Insert or replace rows by (code, valid_from)."""
+async def put_units(
+    connection: Connection, units: Sequence[Unit], now: datetime
+) -> None:
+    """Insert or replace rows by (code, valid_from); what was known before is kept."""
+    await connection.execute(
+        "INSERT INTO ingest.unit_past SELECT code, valid_from, valid_to, name,"
+        " name_sort, kind, parent, aliases, codes, recorded_at, $3 FROM ingest.unit"
+        " JOIN unnest($1::text[], $2::date[]) AS sent (code, valid_from)"
+        " USING (code, valid_from) ON CONFLICT DO NOTHING",
+        [u.code for u in units],
+        [u.valid_from for u in units],
+        now,
+    )
     await connection.executemany(
         "INSERT INTO ingest.unit (code, name, name_sort, kind, parent, valid_from,"
-        " valid_to, aliases, codes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+        " valid_to, aliases, codes, recorded_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
         " ON CONFLICT (code, valid_from) DO UPDATE SET name = excluded.name,"
         " name_sort = excluded.name_sort, kind = excluded.kind,"
         " parent = excluded.parent, valid_to = excluded.valid_to,"
-        " aliases = excluded.aliases, codes = excluded.codes",
+        " aliases = excluded.aliases, codes = excluded.codes,"
+        " recorded_at = excluded.recorded_at",
         [
             (
                 u.code,
@@ -80,6 +98,7 @@ async def put_units(connection: Connection, units: Sequence[Unit]) -> None:
                 u.valid_to,
                 list(u.aliases),
                 list(u.codes),
+                now,
             )
             for u in units
         ],
@@ -97,7 +116,7 @@ async def units_on(
 ) -> list[Row]:
     """Units in force on a day, in Vietnamese order of names, among these codes."""
     return await connection.fetch(
-        "SELECT * FROM ingest.unit WHERE valid_from <= $1"
+        "SELECT * FROM ingest.known_unit WHERE valid_from <= $1"
         " AND (valid_to IS NULL OR valid_to > $1)"
         " AND ($2::text[] IS NULL OR code = ANY($2))"
         " AND ($3::text IS NULL OR kind = $3)"
@@ -183,22 +202,24 @@ async def keep_batch(
     request: str | None,
     now: datetime,
     changed: bool,
+    dry_run: bool = False,
 ) -> None:
     """Record a receipt; a batch that changed nothing is at its end at once."""
     await connection.execute(
         "INSERT INTO platform.batch (id, key, request, received_at, scored_at,"
-        " evaluated_at) VALUES ($1, $2, $3, $4, $5, $5)",
+        " evaluated_at, dry_run) VALUES ($1, $2, $3, $4, $5, $5, $6)",
         batch,
         key,
         request,
         now,
         None if changed else now,
+        dry_run,
     )
 
 
 async def keep_revisions(
     connection: Connection,
-    changed: Sequence[tuple[Report, int, tuple[FigureRow, ...]]],
+    changed: Sequence[Changed],
     *,
     batch: str,
     author: str,
@@ -232,24 +253,41 @@ async def keep_revisions(
         "figure",
         schema_name="ingest",
         columns=_FIGURE,
-        records=[
-            (
-                r.period,
-                r.unit,
-                row.measure,
-                row.category,
-                revision,
-                row.removed,
-                r.source.illustrative,
-                r.source.document,
-                r.source.date,
-                row.published_rate,
-                *row.counts,
-            )
-            for r, revision, rows in changed
-            for row in rows
-        ],
+        records=_figures(changed, now),
     )
+
+
+async def propose(
+    connection: Connection, changed: Sequence[Changed], *, batch: str, now: datetime
+) -> None:
+    """Lay changed rows beside what stands, for views of this dry run alone."""
+    by_period: dict[str, list[dict[str, object]]] = {}
+    for values in _figures(changed, now):
+        row = dict(zip(_FIGURE, values, strict=True))
+        by_period.setdefault(str(row["period"]), []).append(row)
+    for period, rows in by_period.items():
+        await lenses.propose(connection, batch, lenses.FIGURES, period, rows)
+
+
+def _figures(changed: Sequence[Changed], now: datetime) -> list[tuple[object, ...]]:
+    return [
+        (
+            r.period,
+            r.unit,
+            row.measure,
+            row.category,
+            revision,
+            row.removed,
+            r.source.illustrative,
+            r.source.document,
+            r.source.date,
+            row.published_rate,
+            *row.counts,
+            now,
+        )
+        for r, revision, rows in changed
+        for row in rows
+    ]
 
 
 async def report_as_known(

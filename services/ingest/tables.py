@@ -35,7 +35,25 @@ unit = Table(
     Column("parent", Text, comment="null for the root"),
     Column("aliases", ARRAY(Text), nullable=False),
     Column("codes", JSONB, nullable=False, comment="state codes with their days"),
+    moment("recorded_at", server_default=text("'-infinity'")),
     CheckConstraint("valid_to > valid_from", name="interval"),
+)
+
+unit_past = Table(
+    "unit_past",
+    ingest,
+    Column("code", Text, primary_key=True),
+    Column("valid_from", Date, primary_key=True),
+    Column("valid_to", Date),
+    Column("name", Text, nullable=False),
+    Column("name_sort", Text(collation="C"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("parent", Text),
+    Column("aliases", ARRAY(Text), nullable=False),
+    Column("codes", JSONB, nullable=False),
+    moment("recorded_at", primary_key=True),
+    moment("replaced_at"),
+    comment="rows of the tree as they were known before they were replaced",
 )
 
 lineage = Table(
@@ -79,5 +97,6 @@ figure = Table(
     Column("document", Text, comment="where the row was read"),
     Column("document_date", Date),
     Column("published_rate", Numeric(5, 2)),
+    moment("received_at"),
     *(Column(name, BigInteger) for name in COLUMNS),
 )

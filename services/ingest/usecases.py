@@ -7,11 +7,18 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
-from libs.common import clock
+from libs.common import clock, lenses
 from libs.common.database import Connection, Database
 from libs.common.database import Row as Record
-from libs.common.events import FIGURES_CHANGED, REPORTS_CHANGED, News, publish
+from libs.common.events import (
+    FIGURES_CHANGED,
+    FIGURES_PROPOSED,
+    REPORTS_CHANGED,
+    News,
+    publish,
+)
 from libs.common.ids import new_id
 from libs.common.keys import Principal
 from libs.common.periods import Period
@@ -24,8 +31,6 @@ from services.ingest.domain.lineage import Reorganisation
 from services.ingest.domain.names import nearest
 from services.ingest.domain.reports import MOST_ROWS, Report, Row, changes, fault
 from services.ingest.domain.tree import Unit
-
-Changed = tuple[Report, int, tuple[Row, ...]]
 
 MOST_HINTS = 10
 """Unknown units answered with the nearest names: comparing with all takes time."""
@@ -61,7 +66,8 @@ async def put_units(
         before = {(u.code, u.valid_from): u for u in stored}
         changed = [u for u in units if before.get((u.code, u.valid_from)) != u]
         created = sum((u.code, u.valid_from) not in before for u in changed)
-        await store.put_units(connection, changed)
+        now = await clock.business_now(connection)
+        await store.put_units(connection, changed, now)
         first = min((u.valid_from for u in changed), default=None)
         await _queue_from(connection, first)
     return Upserted(
@@ -132,12 +138,13 @@ async def record(
     *,
     accept_valid: bool,
     request: str | None,
+    dry_run: bool = False,
 ) -> Receipt:
     """Store what changed and announce it; repeating the same values is harmless.
 
     `faults` are those found while reading. With `accept_valid` the good reports
     are kept; otherwise any fault refuses the whole body. A report stands or falls
-    whole.
+    whole. A dry run goes the same way, with its rows laid beside what stands.
     """
     async with database.writers, database.transaction() as connection:
         await store.one_writer(connection, {r.period for r in reports})
@@ -157,11 +164,15 @@ async def record(
             request=request,
             now=now,
             changed=bool(changed),
+            dry_run=dry_run,
         )
-        await store.keep_revisions(
-            connection, changed, batch=batch, author=principal.key, now=now
-        )
-        await publish(connection, _news(changed, batch, request, now))
+        if dry_run:
+            await store.propose(connection, changed, batch=batch, now=now)
+        else:
+            await store.keep_revisions(
+                connection, changed, batch=batch, author=principal.key, now=now
+            )
+        await publish(connection, _news(changed, batch, request, now, dry_run))
     return Receipt(batch, len(changed), len(good) - len(changed), tuple(faults))
 
 
@@ -230,12 +241,12 @@ def _names(unit: Unit) -> tuple[str, ...]:
 
 async def _changed(
     connection: Connection, reports: Sequence[Report]
-) -> tuple[list[Changed], list[Fault]]:
+) -> tuple[list[store.Changed], list[Fault]]:
     """What differs from what stands, and the reports that would grow out of bounds."""
     by_period: dict[str, list[Report]] = defaultdict(list)
     for report in reports:
         by_period[report.period].append(report)
-    changed: list[Changed] = []
+    changed: list[store.Changed] = []
     crowded: list[Fault] = []
     for period, some in by_period.items():
         units = [report.unit for report in some]
@@ -252,16 +263,40 @@ async def _changed(
 
 
 def _news(
-    changed: Sequence[Changed], batch: str, request: str | None, now: datetime
+    changed: Sequence[store.Changed],
+    batch: str,
+    request: str | None,
+    now: datetime,
+    dry_run: bool,
 ) -> list[News]:
     """One event per period; the same cut a year later looks back at this one."""
     periods = {Period.parse(report.period) for report, _, _ in changed}
     later = {cut for period in periods for cut in period.later_cuts()}
     touched = periods | {cut for cut in later if cut.end <= clock.day_of(now)}
+    if dry_run:
+        return [News(FIGURES_PROPOSED, p.code, batch, request) for p in sorted(touched)]
     return [
         *(News(FIGURES_CHANGED, p.code, batch, request) for p in sorted(touched)),
         *(News(REPORTS_CHANGED, p.code, batch, request) for p in sorted(periods)),
     ]
+
+
+async def preview_of(
+    database: Database, principal: Principal, batch: str
+) -> dict[str, list[Any]]:
+    """What a dry run would change, as far as the key may see its units.
+
+    Lists are cut at MOST_PREVIEWED; `counts` says how many there are of each.
+    """
+    async with database.connection() as connection:
+        answers = await lenses.answers(connection, batch)
+    whole: dict[str, list[Any]] = {
+        name: [] for name in ("scorecards", "opens", "updates", "closes")
+    }
+    for _, _, lists in answers:
+        for name, items in lists.items():
+            whole[name] += [item for item in items if principal.sees(item["unit"])]
+    return whole
 
 
 async def batch_at_its_end(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from libs.common.database import Connection
-from libs.common.events import SCORES_CHANGED, Event, publish
+from libs.common.events import SCORES_CHANGED, SCORES_PROPOSED, Event, publish
+from libs.common.periods import Period
 from services.scoring import usecases
 
 
@@ -13,5 +14,15 @@ async def figures_changed(
     connection: Connection, period: str, events: Sequence[Event]
 ) -> None:
     """Score the period once for all that changed in it, and say so for each."""
-    await usecases.rescore(connection, period)
+    await usecases.rescore(connection, Period.parse(period))
     await publish(connection, [event.followed_by(SCORES_CHANGED) for event in events])
+
+
+async def figures_proposed(
+    connection: Connection, period: str, events: Sequence[Event]
+) -> None:
+    """Compute what each dry run would change, one after the other."""
+    for event in events:
+        if event.batch:
+            await usecases.preview(connection, event.batch, Period.parse(period))
+    await publish(connection, [event.followed_by(SCORES_PROPOSED) for event in events])

@@ -5,20 +5,22 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query, Response
 from fastapi.responses import JSONResponse
 
-from libs.common import clock
+from libs.common import clock, lenses
 from libs.common.access import Reader, allows, in_scope
 from libs.common.clock import written
-from libs.common.database import Database, Row
-from libs.common.http import api_router, database_of, read_period
+from libs.common.database import Connection, Database, Row
+from libs.common.http import Day, api_router, database_of, read_period
 from libs.common.keys import ROOT, Principal
 from libs.common.paging import Cursor, Limit, Page, page, read_cursor
 from libs.common.periods import Period
+from libs.common.platform import Moment
 from libs.common.problems import NotFound, Text, unknown_unit_in_path
 from libs.common.upserts import Upserted
 from services.scoring import shown, store, usecases
@@ -36,6 +38,7 @@ router = api_router()
 Scoring = Annotated[Database, database_of("scoring")]
 Measure = Literal["cases", "money"]
 Kind = Literal["national", "province", "office", "officer", "other"]
+KnownAt = Moment | Day | None
 PeriodIn = Annotated[str, Path(max_length=10, examples=["2022M05"])]
 
 
@@ -68,12 +71,15 @@ async def list_targets(
     database: Scoring,
     unit: str = ROOT,
     year: Annotated[int | None, Query(ge=2000, le=2199)] = None,
+    known_at: KnownAt = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Page[TargetShown]:
     """The targets in force at and under a unit."""
     after = read_cursor(cursor, int)
     async with database.reading() as connection:
+        if known_at is not None:
+            await lenses.as_known_at(connection, clock.end_of(known_at))
         units = await in_scope(connection, principal, unit)
         rows = await store.targets_listed(
             connection,
@@ -94,18 +100,20 @@ async def list_scorecards(
     category: Category | None = None,
     kind: Kind | None = None,
     under: str = ROOT,
+    known_at: KnownAt = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Page[Scorecard]:
     """Everything computed for the rows of a period, in order of names."""
     cut = read_period(period)
     after = read_cursor(cursor, str, str, str, str)
-    async with database.reading() as connection:
-        now = written(await clock.business_now(connection))
+    async with database.computing() as connection:
+        source, known = await _seen(connection, cut, known_at)
         rows = await store.scorecards(
             connection,
             cut.code,
             cut.end,
+            source=source,
             units=await in_scope(connection, principal, under, cut.end),
             measure=measure,
             category=category,
@@ -117,7 +125,7 @@ async def list_scorecards(
         rows,
         limit,
         lambda r: [r["name_sort"], r["unit"], r["measure"], r["category"]],
-        lambda row: shown.scorecard(row, now),
+        lambda row: shown.scorecard(row, known),
     )
 
 
@@ -127,22 +135,35 @@ async def get_scorecards(
     period: PeriodIn,
     principal: Reader,
     database: Scoring,
+    known_at: KnownAt = None,
 ) -> UnitScorecards:
     """All rows of one unit for one period."""
     cut = read_period(period)
-    async with database.reading() as connection:
+    async with database.computing() as connection:
         if not principal.sees(unit):
             raise unknown_unit_in_path(unit)
-        now = written(await clock.business_now(connection))
-        rows = await store.scorecards(connection, cut.code, cut.end, units=[unit])
+        source, known = await _seen(connection, cut, known_at)
+        rows = await store.scorecards(
+            connection, cut.code, cut.end, source=source, units=[unit]
+        )
         if not rows:
             await in_scope(connection, principal, unit)
             raise _not_reported(unit, cut)
     return UnitScorecards(
         unit=unit,
         period=cut.code,
-        items=[shown.scorecard(row, now) for row in rows],
+        items=[shown.scorecard(row, known) for row in rows],
     )
+
+
+async def _seen(
+    connection: Connection, cut: Period, known_at: datetime | date | None
+) -> tuple[str, str | None]:
+    """Where the scorecards stand as known at a moment, and that moment as written."""
+    now = await clock.business_now(connection)
+    moment = None if known_at is None else min(clock.end_of(known_at), now)
+    source = await usecases.cards_as_known(connection, cut, moment)
+    return source, written(moment or now)
 
 
 def _not_reported(unit: str, cut: Period) -> NotFound:
@@ -174,6 +195,7 @@ async def get_ranking(
     kind: Kind = "province",
     under: str = ROOT,
     format: Literal["json", "csv"] = "json",
+    known_at: KnownAt = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
@@ -184,16 +206,18 @@ async def get_ranking(
     """
     cut = read_period(period)
     after = read_cursor(cursor, int)
-    async with database.reading() as connection:
+    async with database.computing() as connection:
+        source, _ = await _seen(connection, cut, known_at)
         await in_scope(connection, principal, under)
         everyone = await usecases.everyone_under(connection, under, cut)
         national = await store.national_row(
-            connection, cut.code, cut.end, measure, category
+            connection, cut.code, cut.end, measure, category, source=source
         )
         rows = await store.ranking(
             connection,
             cut.code,
             cut.end,
+            source=source,
             measure=measure,
             category=category,
             kind=kind,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from libs.common.database import Database
-from libs.common.events import FIGURES_CHANGED, consume_one
+from libs.common.events import FIGURES_CHANGED, FIGURES_PROPOSED, consume_one
 from libs.common.loops import Loop
 from libs.common.service import Service
-from services.scoring.inbox import figures_changed
+from services.scoring.inbox import figures_changed, figures_proposed
 from services.scoring.routes import router
 
 
@@ -21,10 +21,18 @@ def build(url: str, *, backoff: timedelta = timedelta(seconds=1)) -> Service:
             database, FIGURES_CHANGED, figures_changed, backoff=backoff
         )
 
+    async def preview() -> bool:
+        return await consume_one(
+            database, FIGURES_PROPOSED, figures_proposed, backoff=backoff
+        )
+
     return Service(
         name="scoring",
         summary="Figures become comparisons: rates, yardsticks, ranks.",
         database=database,
         routers=[router],
-        loops=[Loop("scoring inbox", score, poll=1.0, topic=FIGURES_CHANGED)],
+        loops=[
+            Loop("scoring inbox", score, poll=1.0, topic=FIGURES_CHANGED),
+            Loop("scoring previews", preview, poll=1.0, topic=FIGURES_PROPOSED),
+        ],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NotRequired
 
@@ -182,6 +183,12 @@ def scorecard(row: Row, known_at: str | None) -> Scorecard:
     if why:
         shown["why"] = why
     return shown
+
+
+def gone(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row that a dry run would take away."""
+    cell = {name: row[name] for name in ("unit", "period", "measure", "category")}
+    return {**cell, "withdrawn": True}
 
 
 def _target(row: Row) -> TargetHeld | None:

@@ -4,29 +4,74 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
-from libs.common import clock, keys
+from libs.common import clock, keys, lenses
+from libs.common.clock import written
 from libs.common.database import Connection, Database
 from libs.common.events import FIGURES_CHANGED, News, publish
 from libs.common.keys import Principal
 from libs.common.periods import Period
 from libs.common.problems import Fault, Text, invalid
 from libs.common.upserts import Upserted
-from services.scoring import store
+from services.scoring import computing, shown, store
 from services.scoring.domain.yardsticks import rate_for
 from services.scoring.store import TargetRow
 
 
-async def rescore(connection: Connection, code: str) -> None:
+async def rescore(connection: Connection, period: Period) -> None:
     """Recompute every scorecard of a period from the rows that stand."""
-    period = Period.parse(code)
+    await computing.score(connection, period, await _held(connection, period))
+
+
+async def cards_as_known(
+    connection: Connection, period: Period, known_at: datetime | None
+) -> str:
+    """Where the scorecards stand that were known at a moment; None is now.
+
+    From here to the end of the transaction, everything is seen as known then.
+    """
+    if known_at is None:
+        return store.STORED
+    await lenses.as_known_at(connection, known_at)
+    await computing.compute(connection, period, await _held(connection, period))
+    return store.COMPUTED
+
+
+async def preview(connection: Connection, batch: str, period: Period) -> None:
+    """Compute the scorecards that a dry run would change, and keep them as proposed."""
+    await lenses.as_proposed(connection, batch)
+    await computing.compute(connection, period, await _held(connection, period))
+    changed = [dict(row) for row in await computing.changes(connection, period)]
+    await lenses.propose(connection, batch, lenses.SCORECARDS, period.code, changed)
+    now = written(await clock.business_now(connection))
+    cells = {(c["unit"], c["measure"], c["category"]) for c in changed}
+    cards = await store.scorecards(
+        connection,
+        period.code,
+        period.end,
+        source=store.COMPUTED,
+        units=sorted({unit for unit, _, _ in cells}),
+        limit=None,
+    )
+    shown_ = [
+        shown.scorecard(card, now)
+        for card in cards
+        if (card["unit"], card["measure"], card["category"]) in cells
+    ]
+    gone = [shown.gone(card) for card in changed if card["revision"] is None]
+    answer = {"scorecards": [*shown_, *gone]}
+    await lenses.propose(connection, batch, lenses.CARDS, period.code, answer)
+
+
+async def _held(connection: Connection, period: Period) -> list[TargetRow]:
+    """The targets of the working year as they hold for one of its periods."""
     targets = await store.current_targets(connection, period.working_year)
-    held = [
+    return [
         replace(target, rate=rate)
         for target in targets
         if (rate := rate_for(target.rate, target.basis, period)) is not None
     ]
-    await store.score(connection, code, period.end, period.year_earlier(), held)
 
 
 async def put_targets(

@@ -30,8 +30,28 @@ COLUMNS = (
     "carried_forward",
     "separate_ledger",
     "enforceable_over_1y",
+    "resolved",
+    "resolved_in_time",
 )
-"""The columns of the statutory forms (Circular 06/2019/TT-BTP), in storage order."""
+"""The columns of the statutory forms (Circular 06/2019/TT-BTP), in storage order;
+the last two belong to what is resolved instead of enforced."""
+
+RESOLVED = frozenset(("carried_over", "newly_accepted", "resolved", "resolved_in_time"))
+_ENFORCED = frozenset(COLUMNS) - {"resolved", "resolved_in_time"}
+COLUMNS_OF = {
+    "cases": _ENFORCED - {"reduced"},
+    "money": _ENFORCED,
+    "complaints": RESOLVED,
+    "administrative": RESOLVED,
+    "decisions": RESOLVED,
+    "guidance": RESOLVED,
+}
+"""Which columns a measure has: việc, tiền; khiếu nại, án hành chính, quyết định,
+hướng dẫn nghiệp vụ (the duties of Decision 1229/QĐ-TCTHADS)."""
+_FOREIGN = {
+    measure: tuple(i for i, name in enumerate(COLUMNS) if name not in its)
+    for measure, its in COLUMNS_OF.items()
+}
 
 MOST_ROWS = 1000
 """Rows that one unit may have in one period: measures times categories, amply."""
@@ -117,8 +137,10 @@ def faults_of_row(row: Row) -> Iterator[tuple[str, str, Text]]:
     if row.published_rate is None and not any(c is not None for c in row.counts):
         yield "", "empty_row", _EMPTY
         return
-    if row.measure == "cases" and row.counts[_REDUCED] is not None:
-        yield "reduced", "not_of_this_measure", _REDUCED_OF_CASES
+    for column in _FOREIGN[row.measure]:
+        if row.counts[column] is not None:
+            name = COLUMNS[column]
+            yield name, "not_of_this_measure", _not_of(name, row.measure)
     yield from _contradictions(row)
 
 
@@ -203,9 +225,14 @@ _EMPTY = Text(
     "Dòng không có số liệu: cần số đếm hoặc published_rate.",
     "An empty row: send counts or a published_rate.",
 )
-_REDUCED_OF_CASES = Text(
-    "«reduced» (giảm nghĩa vụ) chỉ có ở tiền.", "`reduced` belongs to money only."
-)
+
+
+def _not_of(column: str, measure: str) -> Text:
+    its = ", ".join(name for name in COLUMNS if name in COLUMNS_OF[measure])
+    return Text(
+        f"«{column}» không có ở chỉ số {measure}; các cột dùng được: {its}.",
+        f"`{column}` is no column of {measure}, which has {its}.",
+    )
 
 
 def _contradicts_parts(given: int, parts: int) -> Text:
