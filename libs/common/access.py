@@ -66,14 +66,17 @@ def needs_key(dependant: Dependant) -> bool:
     )
 
 
-def allows(role: str) -> Any:
-    """A dependency: the caller's principal, refused with 403 without the role."""
+def allows(role: str, *, at_root: bool = False) -> Any:
+    """A dependency: the caller's principal, refused with 403 without the role.
+
+    `at_root` asks for a key bound to the root: what it changes concerns everyone.
+    """
 
     async def permitted(
         principal: Annotated[Principal, Depends(_principal)],
     ) -> Principal:
-        if not principal.may(role):
-            raise forbidden(role)
+        if not principal.may(role) or (at_root and keys.ROOT not in principal.units):
+            raise forbidden(role, at_root=at_root)
         return principal
 
     return Depends(permitted)

@@ -5,19 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import Depends, Path, Request, Response
+from fastapi import Path, Request, Response
 from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from libs.common import clock, keys
-from libs.common.access import Reader
+from libs.common.access import Reader, allows
 from libs.common.clock import written
 from libs.common.database import AWAY, UNMIGRATED, Database, Row
 from libs.common.events import notify
 from libs.common.http import Body, PlainText, api_router, database_of
-from libs.common.keys import ROOT, Principal
+from libs.common.keys import Principal
 from libs.common.paging import Cursor, Limit, Page, page, read_cursor
-from libs.common.problems import Conflict, Fault, NotFound, Text, forbidden, invalid
+from libs.common.problems import Conflict, Fault, NotFound, Text, invalid
 from libs.common.settings import Settings
 
 router = api_router()
@@ -44,13 +44,7 @@ Moment = Annotated[AwareDatetime, Field(strict=False), AfterValidator(_in_range)
 """A moment with its offset, far from where calendars end."""
 
 
-async def _at_the_root(principal: Reader) -> Principal:
-    if not principal.may("admin") or ROOT not in principal.units:
-        raise forbidden("admin")
-    return principal
-
-
-RootAdmin = Annotated[Principal, Depends(_at_the_root)]
+RootAdmin = Annotated[Principal, allows("admin", at_root=True)]
 
 
 class KeyIn(Body):

@@ -149,11 +149,15 @@ def invalid(errors: Sequence[Fault]) -> Unacceptable:
     )
 
 
-def forbidden(role: str) -> Forbidden:
+def forbidden(role: str, *, at_root: bool = False) -> Forbidden:
     """403: right unit, wrong role."""
+    where_vi, where_en = (" ở cấp toàn quốc", " at the root") if at_root else ("", "")
     return Forbidden(
         "forbidden",
-        Text(f"Khóa không có vai trò «{role}».", f"The key lacks the role {role!r}."),
+        Text(
+            f"Khóa không có vai trò «{role}»{where_vi}.",
+            f"The key lacks the role {role!r}{where_en}.",
+        ),
     )
 
 
@@ -162,6 +166,19 @@ def unknown_unit_in_path(code: str) -> NotFound:
     return NotFound(
         "unknown_unit",
         Text(f"Không có đơn vị «{code}».", f"There is no unit {code!r}."),
+    )
+
+
+def unknown_unit_in_body(pointer: str, code: str, like: Sequence[str] = ()) -> Fault:
+    """The same inside a body, a fault; `like` are the nearest that the key knows."""
+    shown, near = code[:80], ", ".join(like)
+    return Fault(
+        pointer,
+        "unknown_unit",
+        Text(
+            f"Không có đơn vị «{shown}».{f' Gần giống: {near}.' if near else ''}",
+            f"There is no unit {shown!r}.{f' Nearest: {near}.' if near else ''}",
+        ),
     )
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from libs.common import clock
+from libs.common import clock, working_days
 from libs.common.database import Connection, Row
 from libs.common.ids import new_id
 from libs.common.periods import Period
+from libs.common.working_days import IsWorking
 from services.alerts import messages, outbox, rulebook, store
 from services.alerts.domain import facts as facts_
 from services.alerts.domain.deadlines import Due, due_of
@@ -30,16 +31,14 @@ from services.alerts.shown import Fired, Held
 from services.alerts.store import Entry
 
 OURSELVES = "dondoc"
-IsWorking = Callable[[date], bool]
 Matter = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """What a period is judged with: the engine, and the calendar of working days."""
+    """What a period is judged with: the engine that holds the rules."""
 
     engine: Engine
-    is_working: IsWorking
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +120,7 @@ async def evaluate(
         units,
         [_as_kept(one, code, at) for one in decided],
     )
-    await _move_matters(
-        connection, judge, code, decided, found, now=now, at=at, actor=actor
-    )
+    await _move_matters(connection, code, decided, found, now=now, at=at, actor=actor)
     return found
 
 
@@ -197,7 +194,6 @@ def _note(one: Judged, found: Evaluation) -> None:
 
 async def _move_matters(
     connection: Connection,
-    judge: Judge,
     code: str,
     decided: Sequence[Judged],
     found: Evaluation,
@@ -207,6 +203,7 @@ async def _move_matters(
     actor: str,
 ) -> None:
     ids = sorted({one.decision.rule.id for one in decided})
+    is_working = await working_days.calendar(connection)
     standing = await store.matters_of(connection, code, ids)
     opened: list[Matter] = []
     saved: list[Matter] = []
@@ -221,9 +218,9 @@ async def _move_matters(
         if change is None:
             continue
         if current is None:
-            matter = _opened(one, finding, code, judge.is_working, now, at)
+            matter = _opened(one, finding, code, is_working, now, at)
             opened.append(matter)
-            armed += _timers(one, matter, judge.is_working, now)
+            armed += _timers(one, matter, is_working, now)
         else:
             matter = _changed(current, change, one, finding)
             saved.append(matter)

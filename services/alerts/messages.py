@@ -29,12 +29,23 @@ def of_matter(matter: Mapping[str, Any], change: Change, now: datetime) -> Messa
 
 
 def of_report(row: Row, now: datetime) -> Message:
-    """A revision of a report: the first is accepted, a later one a correction."""
-    type = "report.accepted" if row["revision"] == 1 else "report.corrected"
-    names = ("unit", "period", "revision", "batch", "form", "reason", "illustrative")
+    """A revision of a report: a later one, or one after closing, is a correction."""
+    first = row["revision"] == 1 and not row["correction"]
+    type = "report.accepted" if first else "report.corrected"
+    names = (
+        *("unit", "period", "revision", "batch", "form", "reason"),
+        *("correction", "illustrative"),
+    )
     data = {name: row[name] for name in names}
     data["received_at"] = written(row["received_at"])
     return event(type, row["unit"], data, now)
+
+
+def of_closing(row: Row, now: datetime) -> Message:
+    """A period that was closed for a unit and all below it."""
+    data = {name: row[name] for name in ("period", "under", "reason")}
+    data["closed_at"] = written(row["at"])
+    return event("period.closed", row["under"], data, now)
 
 
 def of_ping(subscription: str, now: datetime) -> Message:

@@ -297,7 +297,6 @@ async def accept(
 async def send_back(
     id: Id,
     n: Number,
-    request: Request,
     principal: Supervisor,
     database: Alerts,
     body: ReturnIn | None = None,
@@ -313,7 +312,6 @@ async def send_back(
         n,
         reason=body.reason if body else None,
         due=body.due if body else None,
-        is_working=request.app.state.judge.is_working,
     )
 
 

@@ -27,7 +27,6 @@ from services.alerts.routes import router, webhooks
 from services.alerts.sealing import unseal
 from services.alerts.sender import Sender
 from services.alerts.worker import Courier
-from services.alerts.working_days import working_days
 
 RULES = Path(__file__).parent / "rules"
 
@@ -46,7 +45,7 @@ def build(
 ) -> Service:
     """The service under its own database role: it judges, keeps and delivers."""
     database = Database(url, "dondoc_alerts")
-    judge = Judge(Engine(settings.rule_engine), working_days())
+    judge = Judge(Engine(settings.rule_engine))
     sender = Sender(allow_networks=settings.webhook_networks)
     key = settings.key_for("subscription secrets")
     courier = Courier(database, sender, lambda id, sealed: unseal(key, id, sealed))

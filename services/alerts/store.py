@@ -443,3 +443,14 @@ async def reports_of_batch(
         batch,
         period,
     )
+
+
+async def closings_of_batch(
+    connection: Connection, batch: str, period: str
+) -> list[Row]:
+    """That a period was closed or reopened, where the batch did so."""
+    return await connection.fetch(
+        "SELECT * FROM ingest.published_closing WHERE batch = $1 AND period = $2",
+        batch,
+        period,
+    )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from libs.common import clock, keys
+from libs.common import clock, keys, working_days
 from libs.common.database import Connection, Database, Row
 from libs.common.keys import Principal
 from libs.common.problems import Conflict, Fault, NotFound, Text, forbidden, invalid
@@ -29,9 +29,12 @@ DAYS_AFTER_RETURN = 3
 async def tell_of_reports(
     connection: Connection, batch: str, period: str, now: datetime
 ) -> None:
-    """Say of each revision that a batch brought: accepted, or corrected."""
-    rows = await store.reports_of_batch(connection, batch, period)
-    await outbox.announce(connection, [messages.of_report(row, now) for row in rows])
+    """Say of each revision that a batch brought, and of each period that it closed."""
+    reports = await store.reports_of_batch(connection, batch, period)
+    closings = await store.closings_of_batch(connection, batch, period)
+    news = [messages.of_report(row, now) for row in reports]
+    news += [messages.of_closing(row, now) for row in closings if row["closed"]]
+    await outbox.announce(connection, news)
 
 
 MOST_TIMERS = 500
@@ -156,7 +159,6 @@ async def send_back(
     *,
     reason: str | None,
     due: date | None,
-    is_working: Callable[[date], bool],
 ) -> shown.Escalation:
     """Return what was handed in for more; the clock starts anew."""
     async with database.transaction() as connection:
@@ -165,6 +167,7 @@ async def send_back(
         if due is not None and due < today:
             raise invalid([Fault("/due", "out_of_range", _PAST)])
         row = await _judged_matter(connection, principal, id, n, "return")
+        is_working = await working_days.calendar(connection)
         anew = (
             deadlines.on(due, inclusive=True)
             if due is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from json import JSONDecodeError
 from operator import attrgetter
 from typing import Any
@@ -13,6 +14,7 @@ import msgspec
 from libs.common import strict_json
 from libs.common.periods import InvalidPeriod, Period
 from libs.common.problems import Fault, Text, escaped, unreadable_json
+from services.ingest.domain.forms import FORMS, contradictions, form_named, form_on
 from services.ingest.domain.reports import (
     COLUMNS,
     Report,
@@ -33,8 +35,17 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\ufeff]")
 _MEMBERS = frozenset(FigureIn.__struct_fields__)
 
 
-def read(body: bytes) -> tuple[list[Report], list[Fault]]:
-    """The acceptable reports and the faults of the others, by report index.
+@dataclass(slots=True)
+class Intake:
+    """What a body holds: acceptable reports, faults of the others, and warnings."""
+
+    reports: list[Report] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    warnings: list[Fault] = field(default_factory=list)
+
+
+def read(body: bytes) -> Intake:
+    """The acceptable reports, the faults of the others and what is only odd.
 
     Raises Unreadable when the body is not JSON.
     """
@@ -53,7 +64,7 @@ def read(body: bytes) -> tuple[list[Report], list[Fault]]:
     return _checked(list(enumerate(whole.reports)), whole.money_in, [])
 
 
-def _read_each(body: bytes) -> tuple[list[Report], list[Fault]]:
+def _read_each(body: bytes) -> Intake:
     """Every report by itself, so that one bad row does not hide another."""
     good: list[tuple[int, ReportIn]] = []
     faults: list[Fault] = []
@@ -69,7 +80,7 @@ def _read_each(body: bytes) -> tuple[list[Report], list[Fault]]:
     except RecursionError:
         raise unreadable_json("nested too deeply") from None
     except msgspec.ValidationError as error:
-        return [], [_type_fault("", str(error))]
+        return Intake(faults=[_type_fault("", str(error))])
     except msgspec.DecodeError as error:
         raise unreadable_json(str(error)) from None
     return _checked(good, unread.money_in, faults)
@@ -145,34 +156,45 @@ _MISSING = Text("Thiếu trường bắt buộc.", "A required field is missing.
 
 def _checked(
     read: list[tuple[int, ReportIn]], money_in: str | None, faults: list[Fault]
-) -> tuple[list[Report], list[Fault]]:
-    reports: list[Report] = []
+) -> Intake:
+    found = Intake(faults=faults)
     cells: dict[tuple[str, str], int] = {}
     for index, sent in read:
         wrong: list[Fault] = []
-        report = _report(index, sent, money_in, wrong)
+        noted: list[Fault] = []
+        report = _report(index, sent, money_in, wrong, noted)
         if report is not None:
             earlier = cells.setdefault((report.unit, report.period), index)
             if earlier != index:
                 wrong.append(fault(index, "", "duplicate_report", _twice(earlier)))
-        faults += wrong
+        found.faults += wrong
         if report is not None and not wrong:
-            reports.append(report)
-    return reports, list(dict.fromkeys(faults))
+            found.reports.append(report)
+            found.warnings += noted
+    found.faults = list(dict.fromkeys(found.faults))
+    return found
 
 
 def _report(
-    index: int, sent: ReportIn, money_in: str | None, wrong: list[Fault]
+    index: int,
+    sent: ReportIn,
+    money_in: str | None,
+    wrong: list[Fault],
+    noted: list[Fault],
 ) -> Report | None:
-    period = None
+    period = form = None
     try:
-        period = Period.parse(sent.period).code
+        period = Period.parse(sent.period)
+        form = form_on(period.end)
     except InvalidPeriod:
         wrong.append(fault(index, "/period", "unknown_period", _PERIOD))
+    if sent.form is not None:
+        form = form_named(sent.form)
+        if form is None:
+            wrong.append(fault(index, "/form", "unknown_form", _FORMS))
     source = sent.source
     document = source.document if source else None
     texts = (
-        ("form", sent.form),
         ("reason", sent.reason),
         ("source/document", document),
     )
@@ -196,13 +218,18 @@ def _report(
         for member, code, message in faults_of_row(row):
             place = f"/figures/{number}/{member}" if member else f"/figures/{number}"
             wrong.append(fault(index, place, code, message))
+        if form is not None and not row.removed:
+            place = f"/figures/{number}"
+            for severity, member, code, message in contradictions(form, row):
+                kept = wrong if severity == "error" else noted
+                kept.append(fault(index, f"{place}/{member}", code, message))
         rows.append(row)
     if period is None:
         return None
     return Report(
         index,
         sent.unit,
-        period,
+        period.code,
         tuple(rows),
         Source(document, source.date, source.illustrative) if source else Source(),
         sent.form,
@@ -243,6 +270,10 @@ def _in_dong(
     return converted
 
 
+_FORMS = Text(
+    f"Không có mẫu biểu này; dùng một trong: {', '.join(form.id for form in FORMS)}.",
+    f"No such forms; name one of {', '.join(form.id for form in FORMS)}.",
+)
 _PERIOD = Text(
     "Không có kỳ này; ví dụ đúng: 2022M05 hoặc 2025-09-12.",
     "No such period; write 2022M05 or a cut-off day 2025-09-12.",

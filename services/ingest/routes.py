@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from fastapi import Path, Query, Request
 
-from libs.common import clock
+from libs.common import clock, lenses
 from libs.common.access import Reader, allows, in_scope
 from libs.common.database import Database
 from libs.common.http import Day, api_router, database_of, read_period, request_id
@@ -30,7 +30,13 @@ from services.ingest.schemas import (
     UnitsIn,
     reports_schema,
 )
-from services.ingest.shown import BatchShown, ReceiptShown, ReportShown, UnitShown
+from services.ingest.shown import (
+    BatchShown,
+    ReceiptShown,
+    ReportShown,
+    RevisionShown,
+    UnitShown,
+)
 
 router = api_router()
 Ingest = Annotated[Database, database_of("ingest")]
@@ -86,6 +92,7 @@ async def list_units(
     principal: Reader,
     database: Ingest,
     on: Day | None = None,
+    known_at: Moment | Day | None = None,
     under: str = "VN",
     kind: Literal["national", "province", "office", "officer", "other"] | None = None,
     limit: Limit = 100,
@@ -95,6 +102,8 @@ async def list_units(
     after = read_cursor(cursor, str, str)
     async with database.reading() as connection:
         day = on or clock.day_of(await clock.business_now(connection))
+        if known_at is not None:
+            await lenses.as_known_at(connection, clock.end_of(known_at))
         codes = await in_scope(connection, principal, under, on=on)
         rows = await store.units_on(
             connection, day, codes=codes, kind=kind, after=after, limit=limit + 1
@@ -104,11 +113,17 @@ async def list_units(
 
 @router.get("/v1/units/{code}")
 async def get_unit(
-    code: Code, principal: Reader, database: Ingest, on: Day | None = None
+    code: Code,
+    principal: Reader,
+    database: Ingest,
+    on: Day | None = None,
+    known_at: Moment | Day | None = None,
 ) -> UnitShown:
     """One unit as of a day (today by default)."""
     async with database.reading() as connection:
         day = on or clock.day_of(await clock.business_now(connection))
+        if known_at is not None:
+            await lenses.as_known_at(connection, clock.end_of(known_at))
         rows = await store.units_on(connection, day, codes=[code], limit=1)
     if not rows or not principal.sees(code):
         raise unknown_unit_in_path(code)
@@ -153,12 +168,13 @@ async def send_reports(
             Text("Hãy gửi application/json.", "Send application/json."),
         )
     # In a thread, for a large body must not hold up everyone else's answers.
-    reports, faults = await asyncio.to_thread(intake.read, await request.body())
+    found = await asyncio.to_thread(intake.read, await request.body())
     receipt = await usecases.record(
         database,
         principal,
-        reports,
-        faults,
+        found.reports,
+        found.faults,
+        warnings=found.warnings,
         accept_valid=on_error == "accept_valid",
         request=request_id(),
         dry_run=dry_run,
@@ -205,11 +221,48 @@ async def get_report(
             connection, unit, code, clock.end_of(moment)
         )
     if head is None:
-        raise NotFound(
-            "not_reported",
-            Text(
-                f"«{unit}» chưa báo cáo kỳ {code}.",
-                f"{unit!r} has not reported {code}.",
-            ),
-        )
+        raise _not_reported(unit, code)
     return shown.report(head, rows)
+
+
+@router.get("/v1/reports/{unit}/{period}/revisions")
+async def list_revisions(
+    unit: Code,
+    period: Annotated[str, Path(max_length=10, examples=["2022M05"])],
+    principal: Reader,
+    database: Ingest,
+    known_at: Moment | Day | None = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Page[RevisionShown]:
+    """How a report came to be: each revision with its author, reason and rows."""
+    code = read_period(period).code
+    after = read_cursor(cursor, int)
+    async with database.reading() as connection:
+        if not principal.sees(unit):
+            raise unknown_unit_in_path(unit)
+        await in_scope(connection, principal, unit)
+        if known_at is not None:
+            await lenses.as_known_at(connection, clock.end_of(known_at))
+        start = int(str(after[0])) if after else 0
+        heads = await store.revisions_of(connection, unit, code, start, limit + 1)
+        if not heads and not start:
+            raise _not_reported(unit, code)
+        numbers = [head["revision"] for head in heads]
+        rows = await store.rows_of_revisions(connection, unit, code, numbers)
+    return page(
+        heads,
+        limit,
+        lambda head: [head["revision"]],
+        lambda head: shown.revision(head, rows[head["revision"]]),
+    )
+
+
+def _not_reported(unit: str, code: str) -> NotFound:
+    return NotFound(
+        "not_reported",
+        Text(
+            f"«{unit}» chưa báo cáo kỳ {code}.",
+            f"{unit!r} has not reported {code}.",
+        ),
+    )

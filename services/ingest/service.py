@@ -5,6 +5,7 @@ from __future__ import annotations
 from libs.common.database import Database
 from libs.common.service import Service
 from services.ingest.routes import router
+from services.ingest.timetable import routes as timetable
 
 
 def build(url: str) -> Service:
@@ -13,5 +14,5 @@ def build(url: str) -> Service:
         name="ingest",
         summary="Unit statistics come in.",
         database=Database(url, "dondoc_ingest"),
-        routers=[router],
+        routers=[router, timetable.router],
     )

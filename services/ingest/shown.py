@@ -43,7 +43,7 @@ class ReceiptShown(TypedDict):
     accepted: int
     unchanged: int
     rejected: list[Rejected]
-    warnings: list[dict[str, Any]]
+    warnings: list[Rejected]
 
 
 class Escalations(TypedDict):
@@ -85,6 +85,27 @@ class ReportShown(TypedDict):
     form: str | None
     reason: str | None
     received_at: str | None
+    correction: bool
+    figures: list[dict[str, Any]]
+
+
+class Author(TypedDict):
+    """Whose key it was."""
+
+    key: str
+    name: str | None
+
+
+class RevisionShown(TypedDict):
+    """One revision of a report: who, when, why, and the rows that it changed."""
+
+    revision: int
+    received_at: str | None
+    author: Author
+    reason: str | None
+    form: str | None
+    correction: bool
+    batch: str
     figures: list[dict[str, Any]]
 
 
@@ -109,7 +130,7 @@ def receipt(made: Receipt) -> ReceiptShown:
         accepted=made.accepted,
         unchanged=made.unchanged,
         rejected=[_rejected(fault) for fault in made.rejected],
-        warnings=[],
+        warnings=[_rejected(fault) for fault in made.warnings],
     )
 
 
@@ -172,6 +193,21 @@ def report(head: Row, rows: list[Row]) -> ReportShown:
         form=head["form"],
         reason=head["reason"],
         received_at=written(head["received_at"]),
+        correction=head["correction"],
+        figures=[_figure(row) for row in rows],
+    )
+
+
+def revision(head: Row, rows: list[Row]) -> RevisionShown:
+    """A revision with the rows that it changed; `withdrawn: true` took one back."""
+    return RevisionShown(
+        revision=head["revision"],
+        received_at=written(head["received_at"]),
+        author=Author(key=head["author"], name=head["author_name"]),
+        reason=head["reason"],
+        form=head["form"],
+        correction=head["correction"],
+        batch=head["batch"],
         figures=[_figure(row) for row in rows],
     )
 
@@ -182,6 +218,8 @@ def _figure(row: Row) -> dict[str, Any]:
     if row["published_rate"] is not None:
         shown["published_rate"] = str(row["published_rate"])
     shown |= {name: row[name] for name in COLUMNS if row[name] is not None}
+    if row["removed"]:
+        shown["withdrawn"] = True
     shown["revision"] = row["revision"]
     shown["source"] = {
         "document": row["document"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from libs.common import lenses
@@ -13,8 +14,16 @@ from services.ingest.domain.reports import COLUMNS, Report, Stored
 from services.ingest.domain.reports import Row as FigureRow
 from services.ingest.domain.tree import Unit
 
-Changed = tuple[Report, int, tuple[FigureRow, ...]]
-"""A report with its new revision and the rows that differ from what stands."""
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A report with its new revision and the rows that differ from what stands."""
+
+    report: Report
+    revision: int
+    rows: tuple[FigureRow, ...]
+    correction: bool
+
 
 _COUNTS = ", ".join(f'"{name}"' for name in COLUMNS)
 _FIGURE = (
@@ -231,22 +240,23 @@ async def keep_revisions(
         schema_name="ingest",
         columns=(
             "unit", "period", "revision", "batch", "form", "reason", "illustrative",
-            "author",
-            "received_at",
+            "author", "received_at", "correction",
         ),
         records=[
             (
                 r.unit,
                 r.period,
-                revision,
+                one.revision,
                 batch,
                 r.form,
                 r.reason,
                 r.source.illustrative,
                 author,
                 now,
+                one.correction,
             )
-            for r, revision, _ in changed
+            for one in changed
+            for r in (one.report,)
         ],
     )  # fmt: skip
     await connection.copy_records_to_table(
@@ -276,7 +286,7 @@ def _figures(changed: Sequence[Changed], now: datetime) -> list[tuple[object, ..
             r.unit,
             row.measure,
             row.category,
-            revision,
+            one.revision,
             row.removed,
             r.source.illustrative,
             r.source.document,
@@ -285,9 +295,32 @@ def _figures(changed: Sequence[Changed], now: datetime) -> list[tuple[object, ..
             *row.counts,
             now,
         )
-        for r, revision, rows in changed
-        for row in rows
+        for one in changed
+        for r in (one.report,)
+        for row in one.rows
     ]
+
+
+# Within a year what was carried over is constant, and what was accepted or finished
+# since its first day never falls (I8); `enforceable` may.
+_FALLS = """
+SELECT b.unit, b.measure, b.category, c.* FROM ingest.current_figure a
+JOIN ingest.current_figure b USING (unit, measure, category),
+LATERAL (VALUES ('carried_over', a.carried_over, b.carried_over),
+  ('newly_accepted', a.newly_accepted, b.newly_accepted),
+  ('completed', a.completed, b.completed), ('done', a.done, b.done),
+  ('resolved', a.resolved, b.resolved)) AS c ("column", earlier, later)
+WHERE a.period = $1 AND b.period = $2 AND b.unit = ANY($3) AND a.unit = ANY($3)
+  AND (later < earlier OR ("column" = 'carried_over' AND later <> earlier))
+ORDER BY b.unit, b.measure, b.category LIMIT 1000
+"""
+
+
+async def falls(
+    connection: Connection, earlier: str, later: str, units: Sequence[str]
+) -> list[Row]:
+    """Columns that may not fall from one cut of a year to a later one, but did."""
+    return await connection.fetch(_FALLS, earlier, later, units)
 
 
 async def report_as_known(
@@ -295,7 +328,8 @@ async def report_as_known(
 ) -> tuple[Row | None, list[Row]]:
     """The latest revision received by a moment, and its rows as they then stood."""
     head = await connection.fetchrow(
-        "SELECT unit, period, revision, form, reason, received_at FROM ingest.report"
+        "SELECT unit, period, revision, form, reason, received_at, correction"
+        " FROM ingest.report"
         " WHERE unit = $1 AND period = $2 AND received_at <= $3"
         " ORDER BY revision DESC LIMIT 1",
         unit,
@@ -316,6 +350,40 @@ async def report_as_known(
         head["revision"],
     )
     return head, rows
+
+
+async def revisions_of(
+    connection: Connection, unit: str, period: str, after: int, limit: int
+) -> list[Row]:
+    """The revisions of a report, oldest first, with who sent each."""
+    return await connection.fetch(
+        "SELECT r.*, k.name AS author_name FROM ingest.report r"
+        " LEFT JOIN platform.api_key k ON k.id = r.author"
+        " WHERE unit = $1 AND period = $2 AND revision > $3"
+        " AND received_at <= (SELECT platform.known_at())"
+        " ORDER BY revision LIMIT $4",
+        unit,
+        period,
+        after,
+        limit,
+    )
+
+
+async def rows_of_revisions(
+    connection: Connection, unit: str, period: str, numbers: Sequence[int]
+) -> dict[int, list[Row]]:
+    """The rows that each revision brought or took back."""
+    rows = await connection.fetch(
+        "SELECT * FROM ingest.figure WHERE period = $1 AND unit = $2"
+        " AND revision = ANY($3) ORDER BY revision, measure, category",
+        period,
+        unit,
+        numbers,
+    )
+    found: dict[int, list[Row]] = {number: [] for number in numbers}
+    for row in rows:
+        found[row["revision"]].append(row)
+    return found
 
 
 async def batch_seen_by(

@@ -9,6 +9,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
+    Identity,
     Index,
     Integer,
     Numeric,
@@ -80,6 +81,13 @@ report = Table(
     Column("illustrative", Boolean, nullable=False),
     Column("author", Text, nullable=False, comment="the API key"),
     moment("received_at"),
+    Column(
+        "correction",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="it came after its period was closed",
+    ),
     Index("ix_report_batch", "batch"),
     Index("ix_report_period", "period"),
 )
@@ -99,4 +107,49 @@ figure = Table(
     Column("published_rate", Numeric(5, 2)),
     moment("received_at"),
     *(Column(name, BigInteger) for name in COLUMNS),
+)
+
+closing = Table(
+    "closing",
+    ingest,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("period", Text, nullable=False),
+    Column("under", Text, nullable=False, comment="the unit and all below it"),
+    Column("closed", Boolean, nullable=False, comment="false: reopened"),
+    Column("reason", Text),
+    Column("batch", Text, nullable=False),
+    Column("author", Text, nullable=False, comment="the API key"),
+    moment("at"),
+    Index("ix_closing_period", "period"),
+    comment="periods closed and reopened; the latest word on a unit's way up holds",
+)
+
+obligation = Table(
+    "obligation",
+    ingest,
+    Column("name", Text, primary_key=True),
+    Column("valid_from", Date, primary_key=True),
+    Column("valid_to", Date, comment="the first day out; null while in force"),
+    Column("kind", Text, nullable=False),
+    Column("under", Text, nullable=False),
+    Column("months", ARRAY(Integer), nullable=False),
+    Column("rows", JSONB, nullable=False, comment="measures and categories owed"),
+    Column("within", Integer, nullable=False, comment="working days after its end"),
+    Column("document", JSONB, nullable=False),
+    Column("author", Text, nullable=False, comment="the API key"),
+    moment("recorded_at"),
+    CheckConstraint("valid_to > valid_from", name="interval"),
+    comment="who owes which report, and by when",
+)
+
+calendar_day = Table(
+    "calendar_day",
+    ingest,
+    Column("day", Date, primary_key=True),
+    Column("works", Boolean, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("document", Text),
+    Column("author", Text, nullable=False, comment="the API key"),
+    moment("recorded_at"),
+    comment="days decreed on or off work, before any other rule",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -22,7 +22,7 @@ from libs.common.events import (
 from libs.common.ids import new_id
 from libs.common.keys import Principal
 from libs.common.periods import Period
-from libs.common.problems import Fault, Text, invalid
+from libs.common.problems import Fault, Text, invalid, unknown_unit_in_body
 from libs.common.upserts import Upserted
 from services.ingest import store
 from services.ingest.domain import lineage
@@ -31,6 +31,8 @@ from services.ingest.domain.lineage import Reorganisation
 from services.ingest.domain.names import nearest
 from services.ingest.domain.reports import MOST_ROWS, Report, Row, changes, fault
 from services.ingest.domain.tree import Unit
+from services.ingest.store import Changed
+from services.ingest.timetable import store as timetable
 
 MOST_HINTS = 10
 """Unknown units answered with the nearest names: comparing with all takes time."""
@@ -44,6 +46,7 @@ class Receipt:
     accepted: int
     unchanged: int
     rejected: tuple[Fault, ...]
+    warnings: tuple[Fault, ...]
 
 
 async def put_units(
@@ -84,10 +87,10 @@ def _outside(
     faults, sent = [], {u.code for u in units}
     for index, unit in enumerate(units):
         if unit.code in known and not principal.sees(unit.code):
-            faults.append(_unknown(f"/units/{index}/code", unit.code))
+            faults.append(unknown_unit_in_body(f"/units/{index}/code", unit.code))
         parent = unit.parent
         if parent and parent not in sent - known and not principal.sees(parent):
-            faults.append(_unknown(f"/units/{index}/parent", parent))
+            faults.append(unknown_unit_in_body(f"/units/{index}/parent", parent))
     return faults
 
 
@@ -136,6 +139,7 @@ async def record(
     reports: Sequence[Report],
     faults: Sequence[Fault],
     *,
+    warnings: Sequence[Fault] = (),
     accept_valid: bool,
     request: str | None,
     dry_run: bool = False,
@@ -150,12 +154,11 @@ async def record(
         await store.one_writer(connection, {r.period for r in reports})
         now = await clock.business_now(connection)
         good, misplaced = await _placed(connection, principal, reports, now)
-        faults = sorted([*faults, *misplaced], key=report_index)
-        if faults and not (accept_valid and good):
+        changed, refused = await _changed(connection, good)
+        kept = len(good) - len({report_index(fault) for fault in refused})
+        faults = sorted([*faults, *misplaced, *refused], key=report_index)
+        if faults and not (accept_valid and kept):
             raise invalid(faults)
-        changed, crowded = await _changed(connection, good)
-        if crowded:
-            raise invalid(crowded)
         batch = new_id("bat")
         await store.keep_batch(
             connection,
@@ -172,8 +175,15 @@ async def record(
             await store.keep_revisions(
                 connection, changed, batch=batch, author=principal.key, now=now
             )
+        odd = [*warnings, *await _odd(connection, changed, batch, dry_run)]
         await publish(connection, _news(changed, batch, request, now, dry_run))
-    return Receipt(batch, len(changed), len(good) - len(changed), tuple(faults))
+    return Receipt(
+        batch,
+        len(changed),
+        kept - len(changed),
+        tuple(faults),
+        tuple(sorted(odd, key=report_index)),
+    )
 
 
 def report_index(found: Fault) -> int:
@@ -221,7 +231,7 @@ def _misplaced(report: Report, register: _Register, end: date) -> Fault | None:
         if report.unit not in hints and len(hints) < MOST_HINTS:
             names = [(u.code, n) for r in rows.values() for u in r for n in _names(u)]
             hints[report.unit] = nearest(report.unit[:80], names)
-        return _unknown(
+        return unknown_unit_in_body(
             f"/reports/{report.index}/unit", report.unit, hints.get(report.unit, ())
         )
     # What a new unit says of the time before it serves as last year's figures.
@@ -241,36 +251,98 @@ def _names(unit: Unit) -> tuple[str, ...]:
 
 async def _changed(
     connection: Connection, reports: Sequence[Report]
-) -> tuple[list[store.Changed], list[Fault]]:
-    """What differs from what stands, and the reports that would grow out of bounds."""
+) -> tuple[list[Changed], list[Fault]]:
+    """What differs from what stands, and the reports whose change is refused."""
     by_period: dict[str, list[Report]] = defaultdict(list)
     for report in reports:
         by_period[report.period].append(report)
-    changed: list[store.Changed] = []
-    crowded: list[Fault] = []
+    changed: list[Changed] = []
+    refused: list[Fault] = []
     for period, some in by_period.items():
         units = [report.unit for report in some]
+        end = Period.parse(period).end
         latest = await store.revisions(connection, period, units)
         stored = await store.current_rows(connection, period, units) if latest else {}
+        closed = await timetable.closed_units(connection, period, end, units)
         for report in some:
             standing = stored.get(report.unit, {})
             rows = changes(report, standing)
+            correction = report.unit in closed
             if _crowds(standing, rows):
-                crowded.append(fault(report.index, "", "too_many_rows", _CROWDED))
-            if rows:
-                changed.append((report, latest.get(report.unit, 0) + 1, rows))
-    return changed, crowded
+                refused.append(fault(report.index, "", "too_many_rows", _CROWDED))
+            elif rows and correction and report.reason is None:
+                place = (report.index, "/reason", "reason_required")
+                refused.append(fault(*place, _closed(period)))
+            elif rows:
+                revision = latest.get(report.unit, 0) + 1
+                changed.append(Changed(report, revision, rows, correction))
+    return changed, refused
+
+
+async def _odd(
+    connection: Connection, changed: Sequence[Changed], batch: str, dry_run: bool
+) -> list[Fault]:
+    """Warnings that need the figures of other months; a correction is as it is."""
+    if dry_run:
+        await lenses.as_proposed(connection, batch)
+    by_period: dict[str, dict[str, Report]] = defaultdict(dict)
+    for one in changed:
+        if not one.correction:
+            by_period[one.report.period][one.report.unit] = one.report
+    cuts = sorted(map(Period.parse, await store.periods_with_reports(connection)))
+    found = []
+    for code, reports in by_period.items():
+        for earlier, later in _neighbours(Period.parse(code), cuts):
+            rows = await store.falls(
+                connection, earlier.code, later.code, list(reports)
+            )
+            found += [_fall(reports[row["unit"]], row, earlier, later) for row in rows]
+    return found
+
+
+def _neighbours(
+    period: Period, cuts: Sequence[Period]
+) -> Iterator[tuple[Period, Period]]:
+    """(earlier, later) pairs of a period and the reported cuts next to it."""
+    year = [cut for cut in cuts if cut.working_year == period.working_year]
+    before = [cut for cut in year if cut.end < period.end]
+    behind = [cut for cut in year if cut.end > period.end]
+    if before:
+        yield max(before, key=lambda cut: cut.end), period
+    if behind:
+        yield period, min(behind, key=lambda cut: cut.end)
+
+
+def _fall(report: Report, row: Record, earlier: Period, later: Period) -> Fault:
+    number = next(
+        n
+        for n, r in enumerate(report.rows)
+        if r.cell == (row["measure"], row["category"])
+    )
+    column, before, behind = row["column"], row["earlier"], row["later"]
+    constant = column == "carried_over"
+    return fault(
+        report.index,
+        f"/figures/{number}/{column}",
+        "not_constant" if constant else "fell",
+        Text(
+            f"{column}: {before} ở kỳ {earlier.code}, {behind} ở kỳ {later.code}; trong"
+            f" một năm {'không đổi' if constant else 'lũy kế không giảm'}.",
+            f"{column} is {before} in {earlier.code} and {behind} in {later.code};"
+            f" within a year it {'is constant' if constant else 'never falls'}.",
+        ),
+    )
 
 
 def _news(
-    changed: Sequence[store.Changed],
+    changed: Sequence[Changed],
     batch: str,
     request: str | None,
     now: datetime,
     dry_run: bool,
 ) -> list[News]:
     """One event per period; the same cut a year later looks back at this one."""
-    periods = {Period.parse(report.period) for report, _, _ in changed}
+    periods = {Period.parse(one.report.period) for one in changed}
     later = {cut for period in periods for cut in period.later_cuts()}
     touched = periods | {cut for cut in later if cut.end <= clock.day_of(now)}
     if dry_run:
@@ -326,17 +398,10 @@ _CROWDED = Text(
 )
 
 
-def _unknown(pointer: str, code: str, like: Sequence[str] = ()) -> Fault:
-    hint_vi = f" Gần giống: {', '.join(like)}." if like else ""
-    hint_en = f" Nearest: {', '.join(like)}." if like else ""
-    shown = code[:80]
-    return Fault(
-        pointer,
-        "unknown_unit",
-        Text(
-            f"Không có đơn vị «{shown}».{hint_vi}",
-            f"There is no unit {shown!r}.{hint_en}",
-        ),
+def _closed(period: str) -> Text:
+    return Text(
+        f"Kỳ {period} đã khóa: thay đổi là đính chính, phải kèm lý do (reason).",
+        f"{period} is closed: a change is a correction and needs a `reason`.",
     )
 
 

@@ -260,7 +260,7 @@ ROW = "/reports/0/figures/0"
         pytest.param(body(report(source={"page": 9})), {("/reports/0/source/page", "unknown_field")}, id="an unknown field of a source"),
         pytest.param(body(report(source={"date": "2022-13-01"})), {("/reports/0/source/date", "wrong_type")}, id="a source of no day"),
         pytest.param(body(report(source={"illustrative": 1})), {("/reports/0/source/illustrative", "wrong_type")}, id="a flag as a number"),
-        pytest.param(body(report(form="a\0b")), {("/reports/0/form", "control_character")}, id="NUL in a form"),
+        pytest.param(body(report(form="a\0b")), {("/reports/0/form", "unknown_form")}, id="NUL in a form"),
         pytest.param(body(report(reason="a\x1b[2J")), {("/reports/0/reason", "control_character")}, id="an escape sequence"),
         pytest.param(body(report(source={"document": "a\0b"})), {("/reports/0/source/document", "control_character")}, id="NUL in a document"),
         # units and periods
@@ -299,7 +299,7 @@ ROW = "/reports/0/figures/0"
                 ("/reports/2/figures/0/done", "done_exceeds_enforceable"),
                 ("/reports/2/figures/1", "empty_row"),
                 ("/reports/3/unit", "unknown_unit"),
-                ("/reports/4/form", "control_character"),
+                ("/reports/4/form", "unknown_form"),
                 ("/reports/4/reason", "control_character"),
             },
             id="several faults in several reports",

@@ -9,6 +9,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from libs.common.working_days import after
 from services.alerts.domain.rules import OnDay, Within
 
 VIETNAM: Final = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -49,11 +50,7 @@ def due_of(
 
 def within(days: int, start: date, *, is_working: Callable[[date], bool]) -> Due:
     """The end of the n-th working day after `start`, which itself never counts."""
-    day = start
-    while days > 0:
-        day += _DAY
-        days -= is_working(day)
-    return on(day, inclusive=True)
+    return on(after(start, days, is_working), inclusive=True)
 
 
 def on(day: date, *, inclusive: bool) -> Due:

@@ -1,0 +1,189 @@
+"""The statutory forms, each in force for a time, and what must add up on each.
+
+Sources: Circulars 08/2015, 06/2019, 05/2024 and 05/2026/TT-BTP for the versions and
+their days; the identities are those of the field guide (I1 to I6), which hold in every
+published table seen. What is only remembered or has known exceptions is a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Literal
+
+from libs.common.problems import Text
+from services.ingest.domain.reports import COLUMNS, Row, done_of
+
+Counts = Sequence[int | None]
+"""A row's counts in the order of COLUMNS, `done` as it is reckoned."""
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """`left` (= or ≤) the sum of `plus` less that of `minus`, where all are given.
+
+    Columns of `maybe` are subtracted where given and are nought elsewhere; with
+    `unless` the identity is silent where that column is given.
+    """
+
+    id: str
+    left: str
+    plus: tuple[str, ...]
+    minus: tuple[str, ...] = ()
+    maybe: tuple[str, ...] = ()
+    severity: Severity = "error"
+    at_most: bool = False
+    unless: str | None = None
+    _left: int = field(init=False, repr=False)
+    _unless: int | None = field(init=False, repr=False)
+    _signed: tuple[tuple[int, int, bool], ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Find the columns once: a national month asks 200 000 times."""
+        unless = None if self.unless is None else COLUMNS.index(self.unless)
+        object.__setattr__(self, "_left", COLUMNS.index(self.left))
+        object.__setattr__(self, "_unless", unless)
+        parts = [(name, 1, True) for name in self.plus]
+        parts += [(name, -1, True) for name in self.minus]
+        parts += [(name, -1, False) for name in self.maybe]
+        signed = tuple((COLUMNS.index(n), sign, must) for n, sign, must in parts)
+        object.__setattr__(self, "_signed", signed)
+
+    def broken_by(self, counts: Counts) -> tuple[int, int] | None:
+        """(what stands, what it should be) where a row breaks it."""
+        stands = counts[self._left]
+        if stands is None:
+            return None
+        if self._unless is not None and counts[self._unless] is not None:
+            return None
+        should = 0
+        for column, sign, must in self._signed:
+            count = counts[column]
+            if count is not None:
+                should += sign * count
+            elif must:
+                return None
+        holds = stands <= should if self.at_most else stands == should
+        return None if holds else (stands, should)
+
+    def __str__(self) -> str:
+        signs = [f" + {name}" for name in self.plus]
+        signs += [f" − {name}" for name in self.minus]
+        signs += [f" (− {name})" for name in self.maybe]
+        right = "".join(signs).removeprefix(" + ")
+        return f"{self.left} {'≤' if self.at_most else '='} {right}"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One version of the forms; `valid_to` is the first day out."""
+
+    id: str
+    valid_from: date
+    valid_to: date | None
+    identities: tuple[Identity, ...]
+
+
+_ALWAYS = (
+    Identity("I1", "total_accepted", ("carried_over", "newly_accepted")),
+    # A published national total leaves an unexplained rest here.
+    Identity(
+        "I2",
+        "to_enforce",
+        ("total_accepted",),
+        ("entrusted", "withdrawn"),
+        ("pulled_up",),
+        severity="warning",
+    ),
+    Identity("I5", "carried_forward", ("to_enforce",), ("done",)),
+    Identity(
+        "over_1y",
+        "enforceable_over_1y",
+        ("enforceable",),
+        ("done",),
+        severity="warning",
+        at_most=True,
+    ),
+    Identity("in_time", "resolved_in_time", ("resolved",), at_most=True),
+    Identity("resolved", "resolved", ("carried_over", "newly_accepted"), at_most=True),
+)
+_TWO_GROUPS = (
+    Identity("I3a", "to_enforce", ("enforceable", "not_enforceable")),
+    Identity(
+        "I4",
+        "enforceable",
+        ("done", "in_progress", "postponed_suspended"),
+        severity="warning",
+    ),
+    Identity("I6", "carried_forward", ("enforceable", "not_enforceable"), ("done",)),
+)
+_THREE_GROUPS = (
+    Identity(
+        "I3b", "to_enforce", ("enforceable", "not_enforceable", "postponed_suspended")
+    ),
+    # A report in two groups leaves a rest, which is the third.
+    Identity(
+        "I3b",
+        "enforceable",
+        ("to_enforce",),
+        ("not_enforceable",),
+        at_most=True,
+        unless="postponed_suspended",
+    ),
+    Identity("I4", "enforceable", ("done", "in_progress"), severity="warning"),
+    Identity(
+        "I6",
+        "carried_forward",
+        ("enforceable", "not_enforceable", "postponed_suspended"),
+        ("done",),
+    ),
+)
+
+FORMS = (
+    Form("08/2015", date(1950, 1, 1), date(2020, 1, 5), _ALWAYS + _TWO_GROUPS),
+    Form("06/2019", date(2020, 1, 5), date(2024, 7, 26), _ALWAYS + _THREE_GROUPS),
+    Form("05/2024", date(2024, 7, 26), date(2026, 7, 1), _ALWAYS + _THREE_GROUPS),
+    Form("05/2026", date(2026, 7, 1), None, _ALWAYS + _THREE_GROUPS),
+)
+"""Half-open intervals, oldest first; what is older is read by the first."""
+
+_BY_ID = {form.id: form for form in FORMS}
+
+
+def form_named(id: str) -> Form | None:
+    """The forms of a circular by its short number; also `06/2019/TT-BTP`."""
+    return _BY_ID.get(id.removesuffix("/TT-BTP"))
+
+
+def form_on(day: date) -> Form:
+    """The forms in force on a period's last day."""
+    return next(f for f in FORMS if f.valid_to is None or day < f.valid_to)
+
+
+_DONE = COLUMNS.index("done")
+
+
+def contradictions(form: Form, row: Row) -> Iterator[tuple[Severity, str, str, Text]]:
+    """(severity, column, code, message) for each identity that a row breaks."""
+    counts = (*row.counts[:_DONE], done_of(row), *row.counts[_DONE + 1 :])
+    for identity in form.identities:
+        found = identity.broken_by(counts)
+        if found is not None:
+            yield (
+                identity.severity,
+                identity.left,
+                f"identity_{identity.id}",
+                _broken(identity, *found, form),
+            )
+
+
+def _broken(identity: Identity, stands: int, should: int, form: Form) -> Text:
+    return Text(
+        f"{identity} (biểu mẫu {form.id}/TT-BTP): là {stands}, phải"
+        f" {'không quá' if identity.at_most else 'là'} {should}.",
+        f"{identity} (forms of {form.id}/TT-BTP): it is {stands}, and should be"
+        f" {'at most ' if identity.at_most else ''}{should}.",
+    )
