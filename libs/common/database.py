@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -35,6 +36,12 @@ UNMIGRATED = (
     asyncpg.UndefinedTableError,
     asyncpg.InvalidSchemaNameError,
     asyncpg.InvalidParameterValueError,
+)
+
+
+_JOINED: ContextVar[Mapping[str, Connection]] = ContextVar(
+    "joined",
+    default={},  # noqa: B039 - never changed, only replaced
 )
 
 
@@ -69,7 +76,14 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection outside any transaction; waits at most five seconds."""
+        """A connection outside any transaction; waits at most five seconds.
+
+        Inside `joined` it is the one whose transaction all else belongs to.
+        """
+        shared = _JOINED.get().get(self.role)
+        if shared is not None:
+            yield shared
+            return
         if self._pool is None:
             raise asyncpg.InterfaceError("the pool is not open")
         async with self._pool.acquire(timeout=5) as connection:
@@ -80,6 +94,26 @@ class Database:
         """Commits on leaving, rolls back on any error."""
         async with self.connection() as connection, connection.transaction():
             yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Connection]:
+        """The same for long writes, of which a pool takes only so many at once."""
+        if self.role in _JOINED.get():
+            async with self.transaction() as connection:
+                yield connection
+            return
+        async with self.writers, self.transaction() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def joined(self) -> AsyncIterator[Connection]:
+        """One transaction for all that this task does with the database meanwhile."""
+        async with self.writing() as connection:
+            token = _JOINED.set({**_JOINED.get(), self.role: connection})
+            try:
+                yield connection
+            finally:
+                _JOINED.reset(token)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Connection]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any
 
@@ -13,10 +15,11 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, APIRouter
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from pydantic_core import PydanticCustomError
+from starlette.types import Receive
 
-from libs.common import strict_json
+from libs.common import idempotency, strict_json
 from libs.common.access import authenticate, needs_key
-from libs.common.database import Database
+from libs.common.database import AWAY, Database
 from libs.common.openapi import PROBLEMS
 from libs.common.periods import InvalidPeriod, Period
 from libs.common.problems import Fault, NotFound, Text, Unacceptable, UnsupportedMedia
@@ -77,9 +80,42 @@ class StrictRoute(APIRoute):
             coding = request.headers.get("content-encoding", "identity")
             if coding.strip().lower() != "identity":
                 raise UnsupportedMedia("compressed", _COMPRESSED)
-            return await handle(_StrictRequest(request.scope, request.receive))
+
+            async def serve(receive: Receive) -> Response:
+                return await handle(_StrictRequest(request.scope, receive))
+
+            response = await self._once(request, serve)
+            await _linger(request)
+            return response
 
         return strict
+
+    async def _once(
+        self, request: Request, serve: Callable[[Receive], Awaitable[Response]]
+    ) -> Response:
+        header = request.headers.get(idempotency.HEADER)
+        if header is None or request.method not in idempotency.METHODS:
+            return await serve(request.receive)
+        return await idempotency.once(
+            request,
+            serve,
+            request.app.state.databases[_service_of(self.dependant)],
+            principal=request.state.principal.key,
+            secret=request.app.state.settings.key_for("idempotent answers"),
+        )
+
+
+def linger(request: Request, wait: Callable[[], Awaitable[object]]) -> None:
+    """Hold the answer until this is done, once what was asked has been committed."""
+    request.state.linger = wait
+
+
+async def _linger(request: Request) -> None:
+    wait = getattr(request.state, "linger", None)
+    if wait is not None:
+        # What was asked is done: an absent database must not make it seem undone.
+        with suppress(*AWAY):
+            await wait()
 
 
 def api_router() -> APIRouter:
@@ -87,14 +123,27 @@ def api_router() -> APIRouter:
     return APIRouter(route_class=StrictRoute, responses=PROBLEMS)
 
 
-def database_of(service: str) -> Any:
-    """A dependency: the pool that works under this service's database role."""
+@dataclass(frozen=True, slots=True)
+class _DatabaseOf:
+    service: str
 
-    def found(request: Request) -> Database:
-        database: Database = request.app.state.databases[service]
+    def __call__(self, request: Request) -> Database:
+        database: Database = request.app.state.databases[self.service]
         return database
 
-    return Depends(found)
+
+def database_of(service: str) -> Any:
+    """A dependency: the pool that works under this service's database role."""
+    return Depends(_DatabaseOf(service))
+
+
+def _service_of(dependant: Dependant) -> str:
+    """The service whose database a route works with."""
+    return next(
+        inner.call.service
+        for inner in dependant.dependencies
+        if isinstance(inner.call, _DatabaseOf)
+    )
 
 
 def request_id() -> str | None:

@@ -65,6 +65,9 @@ def describe(app: FastAPI) -> None:
                 for methods in document.get(group, {}).values():
                     for operation in methods.values():
                         _finish(operation)
+            for methods in document["paths"].values():
+                for method in methods.keys() & {"post", "put"}:
+                    methods[method].setdefault("parameters", []).append(_ONCE)
             app.openapi_schema = document
         return app.openapi_schema
 
@@ -82,6 +85,14 @@ def _finish(operation: dict[str, Any]) -> None:
             operation["responses"].pop(status, None)
 
 
+_ONCE: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "description": "Sent again with the same key and body within 7 days, a request"
+    " takes effect once and is answered the same, with `Idempotency-Replayed: true`.",
+}
 _BOTH = {
     "type": "object",
     "properties": {"vi": {"type": "string"}, "en": {"type": "string"}},

@@ -93,6 +93,21 @@ preview = Table(
     comment="what a dry run would do; only the answer outlives it",
 )
 
+idempotency = Table(
+    "idempotency",
+    platform,
+    Column("principal", Text, primary_key=True, comment="the API key"),
+    Column("method", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("kind", Text, nullable=False, comment="its content type"),
+    Column("answer", LargeBinary, nullable=False, comment="sealed"),
+    moment("kept_at", now=True),
+    Index("ix_idempotency_kept_at", "kept_at"),
+)
+
 api_key = Table(
     "api_key",
     platform,

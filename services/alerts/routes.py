@@ -18,6 +18,7 @@ from libs.common.ids import new_id
 from libs.common.keys import ROOT, Principal
 from libs.common.paging import Cursor, Limit, Page, bad_cursor, page, read_cursor
 from libs.common.problems import Fault, Text, invalid
+from libs.common.sealing import seal
 from services.alerts import evaluation, messages, outbox, shown, store, usecases
 from services.alerts.domain.addresses import AddressRefused
 from services.alerts.domain.signing import new_secret
@@ -31,7 +32,6 @@ from services.alerts.schemas import (
     Severity,
     SubscriptionIn,
 )
-from services.alerts.sealing import seal
 from services.alerts.shown import (
     Decision,
     Delivery,

@@ -17,6 +17,7 @@ from libs.common.events import (
     consume_one,
 )
 from libs.common.loops import Loop
+from libs.common.sealing import unseal
 from libs.common.service import Check, Service
 from libs.common.settings import Settings
 from services.alerts import inbox, outbox, rulebook, telemetry, usecases
@@ -24,7 +25,6 @@ from services.alerts.domain.rules import Rule
 from services.alerts.engine import Engine
 from services.alerts.evaluation import Judge, ready_rules
 from services.alerts.routes import router, webhooks
-from services.alerts.sealing import unseal
 from services.alerts.sender import Sender
 from services.alerts.worker import Courier
 

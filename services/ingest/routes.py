@@ -10,7 +10,14 @@ from fastapi import Path, Query, Request
 from libs.common import clock, lenses
 from libs.common.access import Reader, allows, in_scope
 from libs.common.database import Database
-from libs.common.http import Day, api_router, database_of, read_period, request_id
+from libs.common.http import (
+    Day,
+    api_router,
+    database_of,
+    linger,
+    read_period,
+    request_id,
+)
 from libs.common.keys import Principal
 from libs.common.paging import Cursor, Limit, Page, page, read_cursor
 from libs.common.platform import Moment
@@ -180,7 +187,8 @@ async def send_reports(
         dry_run=dry_run,
     )
     if wait:
-        await usecases.batch_at_its_end(database, receipt.batch, None, wait)
+        at_its_end = usecases.batch_at_its_end
+        linger(request, lambda: at_its_end(database, receipt.batch, None, wait))
     return shown.receipt(receipt)
 
 

@@ -150,7 +150,7 @@ async def record(
     are kept; otherwise any fault refuses the whole body. A report stands or falls
     whole. A dry run goes the same way, with its rows laid beside what stands.
     """
-    async with database.writers, database.transaction() as connection:
+    async with database.writing() as connection:
         await store.one_writer(connection, {r.period for r in reports})
         now = await clock.business_now(connection)
         good, misplaced = await _placed(connection, principal, reports, now)

@@ -18,10 +18,10 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from structlog.testing import capture_logs
 
 from libs.common.ids import new_id
+from libs.common.sealing import unseal
 from services.alerts import outbox
 from services.alerts.domain.retries import WAITS
 from services.alerts.outbox import IN_FLIGHT, Message, Settled
-from services.alerts.sealing import unseal
 from services.alerts.sender import Sender
 from services.alerts.worker import Courier
 from tests.support.databases import Copy, Stage, copy_of, stage
