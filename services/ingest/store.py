@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 from libs.common import lenses
 from libs.common.database import Connection, Row
-from services.ingest.domain.lineage import Reorganisation
+from services.ingest.domain.lineage import Link, Reorganisation
 from services.ingest.domain.names import sort_key
 from services.ingest.domain.reports import COLUMNS, Report, Stored
 from services.ingest.domain.reports import Row as FigureRow
@@ -158,13 +158,13 @@ async def keep_lineage(
     return len(rows)
 
 
-async def first_days_of_successors(connection: Connection) -> dict[str, date]:
-    """Units that others became, with their first day."""
+async def links(connection: Connection) -> list[Link]:
+    """Which unit became which, on what day."""
     rows = await connection.fetch(
-        "SELECT successor, min(effective) AS first FROM ingest.lineage"
-        " GROUP BY successor"
+        "SELECT predecessor, successor, effective FROM ingest.lineage"
+        " ORDER BY effective, predecessor, successor"
     )
-    return {row["successor"]: row["first"] for row in rows}
+    return [Link(**row) for row in rows]
 
 
 async def periods_with_reports(connection: Connection) -> list[str]:

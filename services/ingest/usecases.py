@@ -27,7 +27,7 @@ from libs.common.upserts import Upserted
 from services.ingest import store
 from services.ingest.domain import lineage
 from services.ingest.domain import tree as trees
-from services.ingest.domain.lineage import Reorganisation
+from services.ingest.domain.lineage import Link, Reorganisation, reaches_back
 from services.ingest.domain.names import nearest
 from services.ingest.domain.reports import MOST_ROWS, Report, Row, changes, fault
 from services.ingest.domain.tree import Unit
@@ -101,9 +101,10 @@ async def reorganise(
     async with database.transaction() as connection:
         await store.one_writer(connection, ["tree"])
         rows = _by_code(await store.tree(connection), principal)
+        stored = await store.links(connection)
         faults = [
             Fault(pointer, code, message)
-            for pointer, code, message in lineage.faults(change, rows)
+            for pointer, code, message in lineage.faults(change, rows, stored)
         ]
         if faults:
             raise invalid(faults)
@@ -114,10 +115,12 @@ async def reorganise(
     return Upserted(created=created, updated=0, unchanged=pairs - created)
 
 
-def _by_code(units: Sequence[Unit], principal: Principal) -> dict[str, list[Unit]]:
+def _by_code(
+    units: Sequence[Unit], principal: Principal | None
+) -> dict[str, list[Unit]]:
     rows: dict[str, list[Unit]] = defaultdict(list)
     for unit in units:
-        if principal.sees(unit.code):
+        if principal is None or principal.sees(unit.code):
             rows[unit.code].append(unit)
     return rows
 
@@ -197,7 +200,8 @@ class _Register:
     """The tree as far as the key sees it, on the day a body of reports arrives."""
 
     rows: dict[str, list[Unit]]
-    began: dict[str, date]
+    everyone: dict[str, list[Unit]]
+    links: dict[str, list[Link]]
     today: date
     hints: dict[str, list[str]]
 
@@ -209,12 +213,12 @@ async def _placed(
     now: datetime,
 ) -> tuple[list[Report], list[Fault]]:
     """The reports whose unit and period exist for this key, and faults of the rest."""
-    register = _Register(
-        _by_code(await store.tree(connection), principal),
-        await store.first_days_of_successors(connection),
-        clock.day_of(now),
-        {},
-    )
+    everyone = _by_code(await store.tree(connection), None)
+    links: dict[str, list[Link]] = defaultdict(list)
+    for link in await store.links(connection):
+        links[link.successor].append(link)
+    rows = {code: u for code, u in everyone.items() if principal.sees(code)}
+    register = _Register(rows, everyone, links, clock.day_of(now), {})
     good, faults = [], []
     for report in reports:
         found = _misplaced(report, register, Period.parse(report.period).end)
@@ -235,9 +239,9 @@ def _misplaced(report: Report, register: _Register, end: date) -> Fault | None:
             f"/reports/{report.index}/unit", report.unit, hints.get(report.unit, ())
         )
     # What a new unit says of the time before it serves as last year's figures.
-    began = register.began.get(report.unit)
-    before_its_time = began is not None and end < began
-    if not before_its_time and not any(u.in_force(end) for u in rows[report.unit]):
+    if not any(u.in_force(end) for u in rows[report.unit]) and not reaches_back(
+        report.unit, end, register.everyone, register.links
+    ):
         return fault(report.index, "/unit", "unit_not_in_force", _not_in_force(end))
     if end > register.today:
         future = _future(end, register.today)

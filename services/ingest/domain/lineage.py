@@ -20,10 +20,74 @@ class Reorganisation:
     document: Mapping[str, object]
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One unit became another on a day."""
+
+    predecessor: str
+    successor: str
+    effective: date
+
+
 def faults(
+    change: Reorganisation,
+    tree: Mapping[str, Sequence[Unit]],
+    stored: Sequence[Link] = (),
+) -> Iterator[tuple[str, str, Text]]:
+    """Why the change does not fit the tree, or another: (pointer, code, message)."""
+    yield from _misfits(change, tree)
+    yield from _overlaps(change, stored)
+
+
+def _overlaps(
+    change: Reorganisation, stored: Sequence[Link]
+) -> Iterator[tuple[str, str, Text]]:
+    """A unit ends, or begins, in one reorganisation of a day and no other."""
+    for link in stored:
+        known = (
+            link.predecessor in change.predecessors,
+            link.successor in change.successors,
+        )
+        if link.effective != change.effective or any(known) == all(known):
+            continue
+        side, code = (
+            ("from", link.predecessor) if known[0] else ("into", link.successor)
+        )
+        codes = change.predecessors if known[0] else change.successors
+        yield f"/{side}/{codes.index(code)}", "overlap", _overlap(link)
+
+
+def _overlap(link: Link) -> Text:
+    return Text(
+        f"Đã ghi nhận: «{link.predecessor}» thành «{link.successor}» cùng ngày; hãy gửi"
+        " một thay đổi gồm đủ các đơn vị.",
+        f"{link.predecessor!r} became {link.successor!r} on that day already; send one"
+        " change with all units of both.",
+    )
+
+
+def reaches_back(
+    code: str,
+    day: date,
+    tree: Mapping[str, Sequence[Unit]],
+    links: Mapping[str, Sequence[Link]],
+) -> bool:
+    """Whether a unit has predecessors, near or far, that stood on a day before it."""
+    left, seen = [code], {code}
+    while left:
+        for link in links.get(left.pop(), ()):
+            if link.effective <= day or link.predecessor in seen:
+                continue
+            if any(row.in_force(day) for row in tree.get(link.predecessor, ())):
+                return True
+            seen.add(link.predecessor)
+            left.append(link.predecessor)
+    return False
+
+
+def _misfits(
     change: Reorganisation, tree: Mapping[str, Sequence[Unit]]
 ) -> Iterator[tuple[str, str, Text]]:
-    """Why the change does not fit the tree: (pointer, code, message)."""
     day, eve = change.effective, change.effective - timedelta(days=1)
     sides = (("from", change.predecessors), ("into", change.successors))
     for side, codes in sides:
