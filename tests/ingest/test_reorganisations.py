@@ -1,0 +1,137 @@
+"""Reorganisations: lineage beside what was reported, one change for each unit and day."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.ingest.domain.lineage import Link, reaches_back
+from services.ingest.domain.tree import Unit
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+DAY = "2021-07-01"
+
+
+def unit(code: str, **more: str) -> dict[str, Any]:
+    return {
+        "code": code,
+        "name": code,
+        "kind": "province",
+        "parent": "VN",
+        "valid_from": "2010-01-01",
+        **more,
+    }
+
+
+def ended(code: str) -> dict[str, Any]:
+    return unit(code, valid_to=DAY)
+
+
+def begun(code: str) -> dict[str, Any]:
+    return unit(code, valid_from=DAY)
+
+
+@pytest.fixture
+async def changed(still_world: World) -> World:
+    """A and B became C on 1 July 2021; D ended and E began that day too."""
+    units = [ended("A"), ended("B"), begun("C"), ended("D"), begun("E")]
+    await still_world.admin.put("/v1/units", json={"units": units})
+    assert (await reorganise(still_world, ["A", "B"], ["C"])).status_code == 200
+    return still_world
+
+
+async def reorganise(world: World, old: list[str], new: list[str]) -> Any:
+    document = {"number": "1", "date": "2021-06-01"}
+    body = {"effective": DAY, "from": old, "into": new, "document": document}
+    return await world.admin.post("/v1/reorganisations", json=body)
+
+
+async def test_the_same_change_again_changes_nothing(changed: World) -> None:
+    again = await reorganise(changed, ["A", "B"], ["C"])
+
+    assert again.json() == {"created": 0, "updated": 0, "unchanged": 2}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "pointers"),
+    [
+        (["A"], ["E"], {"/from/0"}),
+        (["D"], ["C"], {"/into/0"}),
+        (["D", "A"], ["E"], {"/from/1"}),
+    ],
+    ids=["it became another", "it came from others", "one of two"],
+)
+async def test_a_change_that_overlaps_another_is_refused(
+    changed: World, old: list[str], new: list[str], pointers: set[str]
+) -> None:
+    answer = await reorganise(changed, old, new)
+
+    assert answer.status_code == 422
+    errors = answer.json()["errors"]
+    assert {(e["pointer"], e["code"]) for e in errors} == {
+        (p, "overlap") for p in pointers
+    }
+
+
+async def test_another_change_of_the_same_day_is_taken(changed: World) -> None:
+    assert (await reorganise(changed, ["D"], ["E"])).status_code == 200
+
+
+def report(unit: str, period: str) -> dict[str, Any]:
+    return {
+        "unit": unit,
+        "period": period,
+        "figures": [{"measure": "cases", "done": 1, "enforceable": 2}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("unit", "period", "status"),
+    [
+        ("C", "2021M05", 202),
+        ("E", "2021M05", 422),
+        ("C", "2009M05", 422),
+        ("A", "2021M12", 422),
+    ],
+    ids=["its predecessors stood then", "it has none", "they did not stand yet", "it had ended"],
+)  # fmt: skip
+async def test_figures_of_a_time_before_need_predecessors_that_stood(
+    changed: World, unit: str, period: str, status: int
+) -> None:
+    answer = await changed.report(report(unit, period))
+
+    assert answer.status_code == status, answer.text
+    if status == 422:
+        assert answer.json()["errors"][0]["code"] == "unit_not_in_force"
+
+
+START = date(2000, 1, 1)
+
+
+@given(links=st.lists(st.tuples(*[st.integers(0, 6)] * 2, st.integers(0, 9)), max_size=12), day=st.integers(0, 9))  # fmt: skip
+def test_reaching_back_ends_whatever_the_lineage(
+    links: list[tuple[int, int, int]], day: int
+) -> None:
+    """Even circles of lineage, which no tree allows, are walked once."""
+    by: dict[str, list[Link]] = {}
+    for old, new, n in links:
+        by.setdefault(str(new), []).append(
+            Link(str(old), str(new), START + timedelta(days=n))
+        )
+    tree = {
+        str(n): [Unit(str(n), "", "province", "VN", START, START + timedelta(days=n))]
+        for n in range(1, 7)
+    }
+
+    found = reaches_back("0", START + timedelta(days=day), tree, by)
+
+    if not any(
+        link.effective > START + timedelta(days=day) for link in by.get("0", [])
+    ):
+        assert not found
