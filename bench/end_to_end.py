@@ -12,7 +12,8 @@ from bench.measure import Result, at_most
 from bench.stage import Stage, database, serving
 from demo.api import Api
 from demo.stage import receiver
-from demo.story import body, subscribe
+from demo.story import subscribe
+from demo.telling import body
 
 RUNS = 5
 

@@ -13,6 +13,7 @@ _SERVICE = {
     "reorganisations": "ingest",
     "reports": "ingest",
     "batches": "ingest",
+    "periods": "ingest",
     "targets": "scoring",
     "scorecards": "scoring",
     "rankings": "scoring",
@@ -21,6 +22,10 @@ _SERVICE = {
 
 class Refused(RuntimeError):
     """The API answered with a problem; the message holds the whole document."""
+
+    def __init__(self, message: str, document: Any) -> None:
+        super().__init__(message)
+        self.document = document
 
 
 class Api:
@@ -70,5 +75,6 @@ class Api:
         base = self._addresses.get(service) or self._addresses["all"]
         answer = await self._client.request(method, base + path, **more)
         if answer.is_error:
-            raise Refused(f"{method} {path}: {answer.status_code} {answer.text}")
+            said = f"{method} {path}: {answer.status_code} {answer.text}"
+            raise Refused(said, answer.json())
         return answer.json()

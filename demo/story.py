@@ -3,44 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import httpx
 
-from demo import golden
+from demo import golden, later
 from demo.api import Api
+from demo.telling import Say, body, send, vi
 
-DATA = Path(__file__).parent / "data"
-Say = Callable[[str], None]
 UNIT_OF = {"cases": "về việc · cases", "money": "về tiền · money"}
 
 
 async def tell(api: Api, receiver: str, say: Say) -> list[str]:
     """Play the story; returns every golden figure that did not come out."""
     subscription = await subscribe(api, receiver)
-    say(f"A subscriber at {receiver} hears report.*, escalation.* and ping.\n")
+    say(
+        f"A subscriber at {receiver} hears report.*, period.*, escalation.* and ping.\n"
+    )
     await _letter_679(api, say)
     await _bac_giang(api, say)
     await _thai_nguyen(api, say)
+    await later.tell(api, say)
     await _duties(api, say)
     await _what_arrived(api, receiver, subscription, say)
     return await golden.differences(api)
-
-
-def body(name: str) -> Any:
-    """A body from the demonstration's data."""
-    return json.loads((DATA / name).read_text("utf-8"))
 
 
 async def subscribe(api: Api, receiver: str) -> str:
     """Subscribe the receiver, hand it the secret, and ping it; the subscription."""
     made = await api.post(
         "/v1/subscriptions",
-        {"url": f"{receiver}/hook", "types": ["report.*", "escalation.*", "ping"]},
+        {
+            "url": f"{receiver}/hook",
+            "types": ["report.*", "period.*", "escalation.*", "ping"],
+        },
     )
     async with httpx.AsyncClient(trust_env=False) as client:
         await client.put(f"{receiver}/secret", content=made["secret"])
@@ -48,22 +46,11 @@ async def subscribe(api: Api, receiver: str) -> str:
     return str(made["id"])
 
 
-async def _send(api: Api, name: str, say: Say) -> None:
-    sent = body(name)
-    receipt = await api.post("/v1/reports", sent, wait=30)
-    batch = await api.get(f"/v1/batches/{receipt['batch']}")
-    opened, closed = batch["escalations"]["opened"], batch["escalations"]["closed"]
-    say(
-        f"  {name}: {receipt['accepted']} reports accepted, batch {batch['state']},"
-        f" {opened} escalations opened, {closed} closed"
-    )
-
-
 async def _letter_679(api: Api, say: Say) -> None:
     say("8 March 2022 — letter 679/TCTHADS-TKDLCN, five months of 2022")
     await api.put("/v1/units", body("units_2022.json"))
     await _targets(api, 2022)
-    await _send(api, "reports_679.json", say)
+    await send(api, "reports_679.json", say)
     for measure in UNIT_OF:
         await _appendix(api, measure, say)
     held = await api.get("/v1/decisions", period="2022M05", verdict="held", limit=1000)
@@ -72,7 +59,7 @@ async def _letter_679(api: Api, say: Say) -> None:
         " print last year's rates, and what is unknown opens nothing."
     )
     say("  With the made-up baseline of 2021 (illustrative, true of nobody):")
-    await _send(api, "reports_last_year_illustrative.json", say)
+    await send(api, "reports_last_year_illustrative.json", say)
 
 
 async def _appendix(api: Api, measure: str, say: Say) -> None:
@@ -90,15 +77,11 @@ async def _appendix(api: Api, measure: str, say: Say) -> None:
 
 
 def _line(stt: int, name: str, rate: str, above: str) -> str:
-    return f"  {stt:>4}  {name:<28} {_vi(rate):>7}%  {_vi(above):>7}"
+    return f"  {stt:>4}  {name:<28} {vi(rate):>7}%  {vi(above):>7}"
 
 
 def _whole(count: int) -> str:
     return f"{count:,}".replace(",", ".")
-
-
-def _vi(number: str) -> str:
-    return number.replace(".", ",")
 
 
 async def _targets(api: Api, year: int) -> None:
@@ -109,16 +92,16 @@ async def _targets(api: Api, year: int) -> None:
 async def _bac_giang(api: Api, say: Say) -> None:
     await api.put("/v1/clock", {"now": "2022-04-22T08:00:00+07:00"})
     say("\n22 April 2022 — Bắc Giang's conference, six months of 2022")
-    await _send(api, "reports_bac_giang.json", say)
-    await _send(api, "report_over_one_year_illustrative.json", say)
+    await send(api, "reports_bac_giang.json", say)
+    await send(api, "report_over_one_year_illustrative.json", say)
     shown = await api.get("/v1/scorecards/BG/2022M06")
     for card in shown["items"]:
         last = card["last_year"]
         say(
             f"  {UNIT_OF[card['measure']]}: {_whole(card['done'])}"
             f" / {_whole(card['enforceable'])}"
-            f" = {_vi(card['rate'])}%, last year {_vi(last['rate'])}%,"
-            f" {_vi(last['points'])} points"
+            f" = {vi(card['rate'])}%, last year {vi(last['rate'])}%,"
+            f" {vi(last['points'])} points"
         )
 
 
@@ -128,7 +111,7 @@ async def _thai_nguyen(api: Api, say: Say) -> None:
     await api.put("/v1/units", body("units_2025.json"))
     await api.post("/v1/reorganisations", body("reorganisation_thai_nguyen.json"))
     await _targets(api, 2025)
-    await _send(api, "reports_thai_nguyen.json", say)
+    await send(api, "reports_thai_nguyen.json", say)
     cards = await api.all("/v1/scorecards", period="2025-09-12", under="TN")
     for measure in UNIT_OF:
         say(f"\n  {UNIT_OF[measure]}: rate, target, shortfall in points, needed")
@@ -142,8 +125,8 @@ def _shortfall_line(card: Any) -> str:
     needed = "chưa rõ" if lacking["needed"] is None else str(lacking["needed"])
     made_up = "  (minh họa · illustrative)" if card["illustrative"] else ""
     return (
-        f"    {card['name']:<26} {_vi(card['rate']):>6}"
-        f" {_vi(card['target']['rate']):>6} {_vi(lacking['points']):>6}"
+        f"    {card['name']:<26} {vi(card['rate']):>6}"
+        f" {vi(card['target']['rate']):>6} {vi(lacking['points']):>6}"
         f" {needed:>8}{made_up}"
     )
 

@@ -445,3 +445,8 @@ def escalation_webhook() -> None:
 @webhooks.post("report")
 def report_webhook() -> None:
     """A report was accepted or corrected; `data` names it and its revision."""
+
+
+@webhooks.post("period")
+def period_webhook() -> None:
+    """A period was closed for a unit and all below it; `data` names both."""

@@ -14,6 +14,7 @@ from libs.common.platform import UnitCode
 TYPES = (
     "report.accepted",
     "report.corrected",
+    "period.closed",
     "escalation.opened",
     "escalation.acknowledged",
     "escalation.explained",
@@ -23,7 +24,7 @@ TYPES = (
     "escalation.closed",
     "ping",
 )
-_PATTERNS = ("*", "report.*", "escalation.*", *TYPES)
+_PATTERNS = ("*", "report.*", "period.*", "escalation.*", *TYPES)
 
 
 def _known_type(text: str) -> str:

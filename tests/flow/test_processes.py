@@ -86,7 +86,7 @@ def test_three_processes_tell_the_letters_like_one(three: Three) -> None:
     differences = asyncio.run(_told(three, told))
 
     assert differences == []
-    assert any("68  vn.dondoc.escalation.opened" in line for line in told), told
+    assert any("69  vn.dondoc.escalation.opened" in line for line in told), told
 
 
 async def _told(three: Three, told: list[str]) -> list[str]:
@@ -96,6 +96,34 @@ async def _told(three: Three, told: list[str]) -> list[str]:
             return await tell(api, hears, told.append)
     finally:
         await api.close()
+
+
+def _report(period: str, done: int) -> dict[str, Any]:
+    figures = {"measure": "cases", "enforceable": 100, "done": done}
+    return {"reports": [{"unit": "P3", "period": period, "figures": [figures]}]}
+
+
+def test_a_dry_run_goes_through_all_three_and_leaves_nothing_behind(
+    three: Three,
+) -> None:
+    unit = {"code": "P3", "name": "P3", "kind": "province", "parent": "VN"}
+    units = {"units": [{**unit, "valid_from": "2010-01-01"}]}
+    three.ask("ingest", "PUT", "/v1/units", json=units).raise_for_status()
+    once, dry = {"wait": 30}, {"wait": 30, "dry_run": "true"}
+    path = "/v1/reports"
+    three.ask("ingest", "POST", path, params=once, json=_report("2021M04", 50))
+
+    sent = three.ask("ingest", "POST", path, params=dry, json=_report("2022M04", 40))
+    batch = three.ask("ingest", "GET", f"/v1/batches/{sent.json()['batch']}").json()
+
+    assert batch["state"] == "previewed"
+    assert [c["rate"] for c in batch["preview"]["scorecards"]] == ["40.00"]
+    (matter,) = batch["preview"]["opens"]
+    assert (matter["unit"], matter["rule"]["id"]) == ("P3", "below-last-year")
+    shown = three.ask("scoring", "GET", "/v1/scorecards/P3/2022M04")
+    assert shown.status_code == 404
+    found = three.ask("alerts", "GET", "/v1/escalations", params={"unit": "P3"})
+    assert found.json()["items"] == []
 
 
 @pytest.mark.parametrize(
