@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from libs.common.database import Database
 from libs.common.service import Service
 from services.ingest.routes import router
+from services.ingest.sheets.routes import router as sheets
 
 
 def build(url: str) -> Service:
@@ -13,5 +16,7 @@ def build(url: str) -> Service:
         name="ingest",
         summary="Unit statistics come in.",
         database=Database(url, "dondoc_ingest"),
-        routers=[router],
+        routers=[router, sheets],
+        # One file at a time: reading one keeps a core busy.
+        state={"sheet_readers": asyncio.Semaphore(1)},
     )
