@@ -139,12 +139,17 @@ async def upload_reports(
     content, name = await _file(request)
     async with request.app.state.sheet_readers:
         sheets = await asyncio.to_thread(files.sheets_in, content, name)
-    made = await usecases.upload(
+    read = await usecases.read_by(
         database,
         principal,
         sheets,
         MappingIn.model_validate(found["body"]).mapping(),
         Asked(asked_period, money_in, sheet, name, reason),
+    )
+    made = await usecases.record(
+        database,
+        principal,
+        read,
         accept_valid=on_error == "accept_valid",
         request=request_id(),
     )

@@ -92,21 +92,15 @@ async def mapping_named(
     return found
 
 
-async def upload(
+async def record(
     database: Database,
     principal: Principal,
-    sheets: Sequence[Sheet],
-    mapping: Mapping,
-    asked: Asked,
+    read: Read,
     *,
     accept_valid: bool,
     request: str | None,
 ) -> Uploaded:
-    """Read the sheets by the mapping, and record what they say as JSON would be.
-
-    Faults point into the file: sheet, row and column.
-    """
-    read = await read_by(database, principal, sheets, mapping, asked)
+    """Record what was read, as JSON would be; faults point into the file."""
     try:
         receipt = await usecases.record(
             database,
