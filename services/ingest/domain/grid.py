@@ -61,13 +61,13 @@ class Sheet:
         found = self.rows.get(row, {}).get(column)
         return None if found is None or found.blank else found
 
+    def origin(self, row: int, column: int) -> tuple[int, int]:
+        """Where the content of a place stands: the first cell of a merged range."""
+        return self._covered.get((row, column), (row, column))
+
     def through(self, row: int, column: int) -> Cell | None:
         """The cell, or the first one of the merged range that it lies in."""
-        return self.cell(*self._covered.get((row, column), (row, column)))
-
-    def swallowed(self, row: int, column: int) -> bool:
-        """Whether a merged range shows another cell's content here."""
-        return self._covered.get((row, column), (row, column)) != (row, column)
+        return self.cell(*self.origin(row, column))
 
     def path(self, first: int, rows: int, column: int) -> list[str]:
         """The titles over a column, from the top down, each once."""

@@ -260,7 +260,7 @@ class _Reading:
             member, where = f"/figures/{number}/{figure.column}", sheet.at(row, column)
             self.read.places[f"{base}/{figure.column}"] = where
             try:
-                if sheet.swallowed(row, column):
+                if sheet.origin(row, column) != (row, column):
                     raise Misspelt("merged_figures", _MERGED)
                 cell = sheet.cell(row, column)
                 if cell is None:
@@ -367,8 +367,14 @@ def _tables(
 
 
 def _has_figures(sheet: Sheet, table: Table, layout: Layout, row: int) -> bool:
-    columns = [layout.columns.get(f.spot) for f in table.figures]
-    return any(c is not None and sheet.cell(row, c) for c in columns)
+    """Whether a row has figures, be they merged with another row's."""
+    columns = {layout.columns.get(figure.spot) for figure in table.figures}
+    return any(
+        sheet.through(row, column) is not None
+        and sheet.origin(row, column)[1] in columns
+        for column in columns
+        if column is not None
+    )
 
 
 def _is_skipped(sheet: Sheet, row: int, named: Cell | None, skipped: set[str]) -> bool:

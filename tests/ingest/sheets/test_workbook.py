@@ -153,7 +153,7 @@ def test_what_is_hidden_and_merged_is_known() -> None:
     assert (shown.hidden_rows, shown.hidden_columns) == ({3}, {4, 5})
     assert shown.through(2, 3) == Cell("text", "gộp")
     assert shown.cell(2, 3) is None
-    assert (shown.swallowed(2, 3), shown.swallowed(1, 1)) == (True, False)
+    assert (shown.origin(2, 3), shown.origin(3, 3)) == ((1, 1), (3, 3))
 
 
 VALUES = st.one_of(
