@@ -15,6 +15,9 @@ from services.ingest.domain.tree import Unit
 
 By = Literal["name", "code", "state_code"]
 STATE_CODES = "gso"
+LONGEST = 500
+"""Letters of a name that is compared; titles, labels and names have at most 300."""
+
 MOST_HINTS = 10
 """Unknown names answered with the nearest: comparing with all takes time."""
 
@@ -29,6 +32,8 @@ def spelling(name: str) -> str:
     >>> spelling("HÒA  BÌNH") == spelling("Hoà Bình") != spelling("Hoa Binh")
     True
     """
+    if len(name) > LONGEST:
+        return name
     words = unicodedata.normalize("NFD", name.casefold()).translate(_HYPHENS).split()
     return unicodedata.normalize("NFC", "".join(_tone_last(word) for word in words))
 

@@ -32,6 +32,9 @@ from services.ingest.domain.reports import (
 )
 from services.ingest.domain.spelling import Misspelt
 
+MOST_PERIODS = 60
+"""Periods that one file may speak of: five years of months."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -84,6 +87,7 @@ class _Reading:
         self.mapping, self.asked, self.naming = mapping, asked, naming
         self.read = Read()
         self.drafts: dict[tuple[object, ...], _Draft] = {}
+        self.periods: set[Period] = set()
         money_in = asked.money_in or mapping.money_in
         self.unit_of_money = UNITS_OF_MONEY[money_in] if money_in else None
 
@@ -137,6 +141,10 @@ class _Reading:
             return
         if table.period_column is not None:
             period = self._period_of(sheet, layout, table, row, period)
+        self.periods |= {period} if period else set()
+        if len(self.periods) > MOST_PERIODS:
+            self._fault_at(sheet.at(row), "too_many_periods", _PERIODS)
+            return
         draft = self._draft(sheet, table, row, column, named, period)
         if sheet.ragged and max(sheet.rows[row]) > layout.widest:
             self._wrong(draft, "", "too_many_cells", _RAGGED, sheet.at(row))
@@ -386,6 +394,10 @@ def _is_skipped(sheet: Sheet, row: int, named: Cell | None, skipped: set[str]) -
 _NO_PERIOD = Text(
     "Không rõ kỳ báo cáo; hãy thêm tham số period, ví dụ 2022M05 hoặc 2025-09-12.",
     "No period is named; add the parameter period, e.g. 2022M05 or 2025-09-12.",
+)
+_PERIODS = Text(
+    f"Một tệp có tối đa {MOST_PERIODS} kỳ.",
+    f"A file has at most {MOST_PERIODS} periods.",
 )
 _OTHER = Text(
     "Kỳ ghi trong bảng khác với tham số period.",

@@ -31,6 +31,9 @@ TY = 10**9
 LONGEST = 100
 """Letters that a figure may have; nobody writes more."""
 
+LONGEST_TEXT = 1000
+"""How far a text is looked at: a title that names its period is shorter."""
+
 
 @dataclass(eq=False)
 class Misspelt(ValueError):
@@ -41,8 +44,9 @@ class Misspelt(ValueError):
 
 
 def plain(text: str) -> str:
-    """NFC, lower case, single spaces, one kind of minus."""
-    spaced = " ".join(unicodedata.normalize("NFC", text).casefold().split())
+    """NFC, lower case, single spaces, one kind of minus; of a long text its start."""
+    start = unicodedata.normalize("NFC", text[:LONGEST_TEXT])
+    spaced = " ".join(start.casefold().split())
     return re.sub("[‐-―−]", "-", spaced)
 
 
@@ -173,7 +177,7 @@ def period(text: str) -> Period | None:
     >>> period("đến hết ngày 12/9/2025").code
     '2025-09-12'
     """
-    said = plain(text)[:1000]
+    said = plain(text)
     codes = [f"{year}M{int(months):02d}" for months, year in _MONTHS.findall(said)]
     codes += [
         f"{year}-{int(month):02d}-{int(day):02d}"
@@ -201,6 +205,7 @@ def _ambiguous(text: str) -> Text:
 
 
 def _negative(text: str) -> Text:
+    text = text[:LONGEST]
     return Text(f"Số âm ({text}).", f"A negative number ({text}).")
 
 

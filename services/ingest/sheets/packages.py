@@ -12,10 +12,14 @@ from xml.parsers import expat
 from libs.common.problems import Text, Unacceptable, UnsupportedMedia
 
 MOST_ENTRIES = 2_000
-MOST_BYTES = 256 * 1024 * 1024
-"""Unpacked; the largest honest workbook of our rows has a tenth of it."""
+MOST_BYTES = 128 * 1024 * 1024
+"""Unpacked; the largest honest workbook of our rows has a fifth of it."""
+MOST_ELEMENTS = 4_000_000
+MOST_OF_ONE_TOKEN = 1024 * 1024
+"""Bytes of one tag or comment: expat reads an unfinished one again with every chunk."""
 _CHUNK = 64 * 1024
 _DEEPEST = 64
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 Start = Callable[[str, Mapping[str, str]], None]
 End = Callable[[str], None]
@@ -34,6 +38,7 @@ class Package:
             self._zip = zipfile.ZipFile(io.BytesIO(content))
         except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
             raise unreadable(_BROKEN) from None
+        self._elements = 0
         self.names = {entry.filename for entry in self._zip.infolist()}
         self._refuse_bombs()
         self._refuse_others()
@@ -46,6 +51,8 @@ class Package:
             or sum(entry.file_size for entry in entries) > MOST_BYTES
         ):
             raise Unacceptable("too_large_inside", _TOO_LARGE)
+        if any(entry.compress_type not in _PACKED for entry in entries):
+            raise unreadable(_BROKEN)
         if any(entry.flag_bits & 1 for entry in entries):
             raise UnsupportedMedia("encrypted_file", ENCRYPTED)
 
@@ -68,8 +75,11 @@ class Package:
         def opened(tag: str, attributes: dict[str, str]) -> None:
             nonlocal depth
             depth += 1
+            self._elements += 1
             if depth > _DEEPEST:
                 raise unreadable(_BROKEN)
+            if self._elements > MOST_ELEMENTS:
+                raise Unacceptable("too_large_inside", _TOO_LARGE)
             start(tag.rpartition(" ")[2], attributes)
 
         def closed(tag: str) -> None:
@@ -90,15 +100,19 @@ class Package:
     def _feed(self, name: str, parser: expat.XMLParserType) -> None:
         try:
             with self._zip.open(name) as part:
+                fed = 0
                 while chunk := part.read(_CHUNK):
                     parser.Parse(chunk, False)
+                    fed += len(chunk)
+                    if fed - parser.CurrentByteIndex > MOST_OF_ONE_TOKEN:
+                        raise unreadable(_BROKEN)
             parser.Parse(b"", True)
         except (
             expat.ExpatError,
             zipfile.BadZipFile,
             zlib.error,
             EOFError,
-            KeyError,
+            LookupError,
             NotImplementedError,
             OSError,
             ValueError,

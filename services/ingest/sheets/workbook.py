@@ -30,7 +30,9 @@ MOST_ROWS = 20_000
 """Rows with something in them: as many as there may be units in one request."""
 MOST_CELLS = 500_000
 MOST_TEXT = 32 * 1024 * 1024
-MOST_MERGED = 1_000_000
+MOST_MERGED = 200_000
+MOST_RANGES = 20_000
+MOST_STYLES = 100_000
 MOST_SHEETS = 100
 _WORKBOOK = "xl/workbook.xml"
 _LAST_ROW = 1_048_576
@@ -128,6 +130,8 @@ class _Texts:
             self._aside = False
         if tag == "si":
             self.found.append("".join(self._parts))
+            if len(self.found) > MOST_CELLS:
+                raise Unacceptable("too_many_cells", _TOO_MANY)
 
     def text(self, piece: str) -> None:
         if self._inside:
@@ -174,6 +178,8 @@ class _SheetReading:
             self.hidden_columns |= set(range(first, min(last, WIDEST) + 1))
         elif tag == "mergeCell":
             self.merged += _range(given.get("ref", ""))
+            if len(self.merged) > MOST_RANGES:
+                raise Unacceptable("too_many_cells", _TOO_MANY)
         elif self._cell is not None:
             self._within(tag)
 
@@ -293,7 +299,7 @@ def _kinds_of_styles(package: Package, part: str | None) -> dict[int, Kind]:
         if tag == "numFmt" and "numFmtId" in given:
             formats[given["numFmtId"]] = _kind_of_format(given.get("formatCode", ""))
         inside = tag == "cellXfs" or (inside and tag != "cellStyles")
-        if inside and tag == "xf":
+        if inside and tag == "xf" and count < MOST_STYLES:
             found[count] = formats.get(given.get("numFmtId", "0"), "number")
             count += 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -284,6 +285,66 @@ def test_one_part_that_lies_about_its_size_is_cut_there() -> None:
     content[place + 24 : place + 28] = (10).to_bytes(4, "little")
 
     assert refused(bytes(content)) == (422, "unreadable_file")
+
+
+@pytest.mark.parametrize(
+    ("part", "inside", "code"),
+    [
+        pytest.param(SHEET, "<worksheet><!--" + "-x" * 2**20 + "--></worksheet>", "unreadable_file", id="a comment without end"),
+        pytest.param(SHEET, '<worksheet a="' + "x" * 2**21 + '"/>', "unreadable_file", id="an attribute without end"),
+        pytest.param(SHEET, "<mergeCells>" + '<mergeCell ref="A1"/>' * (workbook.MOST_RANGES + 1) + "</mergeCells>", "too_many_cells", id="merged ranges without end"),
+        pytest.param("xl/sharedStrings.xml", "<sst>" + "<si/>" * (workbook.MOST_CELLS + 1) + "</sst>", "too_many_cells", id="texts without end"),
+    ],
+)  # fmt: skip
+def test_what_has_no_end_is_refused(part: str, inside: str, code: str) -> None:
+    assert refused(bomb(part, lambda: inside)) == (422, code)
+
+
+def test_elements_without_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "MOST_ELEMENTS", 1000)
+
+    many = bomb(SHEET, lambda: "<a>" + "<b/>" * 1000 + "</a>")
+
+    assert refused(many) == (422, "too_large_inside")
+
+
+def test_only_what_a_workbook_may_be_packed_with_is_unpacked() -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_BZIP2) as made:
+        made.writestr("xl/workbook.xml", "<workbook/>")
+
+    assert refused(file.getvalue()) == (422, "unreadable_file")
+
+
+HONEST = xlsx([["Tên đơn vị", "Tỷ lệ"], ["Hà Nội", 35.52], ["Trà Vinh", "23,17%"]])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, len(HONEST) - 1), st.integers(0, 255)), min_size=1, max_size=5))  # fmt: skip
+def test_a_damaged_file_is_read_or_refused_and_nothing_else(
+    damage: list[tuple[int, int]],
+) -> None:
+    content = bytearray(HONEST)
+    for place, byte in damage:
+        content[place] = byte
+
+    with suppress(Problem):
+        assert sheets_in(bytes(content), "a.xlsx")
+
+
+PARTS = ["xl/workbook.xml", SHEET, STYLES, "xl/sharedStrings.xml", "xl/_rels/workbook.xml.rels"]  # fmt: skip
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(PARTS), st.integers(0, 3000), st.sampled_from([*list('<>/"=&1aZ '), "r=", 't="s"', "\x00"]))  # fmt: skip
+def test_a_damaged_part_is_read_or_refused_and_nothing_else(
+    part: str, place: int, put: str
+) -> None:
+    def damage(xml: str) -> str:
+        return xml[: place % len(xml)] + put + xml[place % len(xml) + len(put) :]
+
+    with suppress(Problem):
+        assert sheets_in(changed(HONEST, part, damage), "a.xlsx")
 
 
 def test_too_many_parts_are_refused() -> None:
