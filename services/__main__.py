@@ -19,6 +19,7 @@ from libs.common.database import AWAY
 from libs.common.service import create_app
 from libs.common.settings import Settings
 from services import process
+from services.importing import import_file
 from services.process import PORTS, Which, build, database, prepare
 
 cli = typer.Typer(
@@ -163,6 +164,9 @@ def revoke_key(id: str) -> None:
         if not asyncio.run(run(url)):
             raise typer.BadParameter(f"there is no living key {id!r}")
     typer.echo(f"revoked {id}")
+
+
+cli.command("import")(import_file)
 
 
 @cli.command()

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.middleware.body_limit import MAX_BODY_SIZE_SCOPE_KEY
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.common.database import AWAY, UNMIGRATED
@@ -101,11 +102,6 @@ _BY_STATUS: dict[int, tuple[type[Problem], str, Text]] = {
             "This address does not take that method.",
         ),
     ),
-    413: (
-        TooLarge,
-        "too_large",
-        Text("Dữ liệu JSON vượt quá 16 MiB.", "The JSON body is larger than 16 MiB."),
-    ),
     415: (
         UnsupportedMedia,
         "unsupported_media_type",
@@ -114,8 +110,19 @@ _BY_STATUS: dict[int, tuple[type[Problem], str, Text]] = {
 }
 
 
+def _too_large(scope: Scope) -> TooLarge:
+    """413 with the limit of the route that was asked."""
+    size = f"{scope.get(MAX_BODY_SIZE_SCOPE_KEY, 0) // 2**20} MiB"
+    return TooLarge(
+        "too_large",
+        Text(f"Dữ liệu vượt quá {size}.", f"The body is larger than {size}."),
+    )
+
+
 async def _answer_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 413:
+        return _document(request, _too_large(request.scope))
     kind, code, detail = _BY_STATUS.get(
         error.status_code,
         (Unreadable, "unreadable", Text("Không đọc được.", "The body is unreadable.")),
@@ -246,8 +253,7 @@ class _SizeSpoken:
                 kind = dict(message["headers"]).get(b"content-type", b"")
                 spoken = kind.startswith(b"text/plain")
                 if spoken:
-                    problem, code, detail = _BY_STATUS[413]
-                    document = _document(Request(scope), problem(code, detail))
+                    document = _document(Request(scope), _too_large(scope))
                     await document(scope, receive, send)
             if not spoken:
                 await send(message)

@@ -14,7 +14,7 @@ import msgspec
 from libs.common import strict_json
 from libs.common.periods import InvalidPeriod, Period
 from libs.common.problems import Fault, Text, escaped, unreadable_json
-from services.ingest.domain.forms import FORMS, contradictions, form_named, form_on
+from services.ingest.domain.forms import findings
 from services.ingest.domain.reports import (
     COLUMNS,
     Report,
@@ -182,16 +182,11 @@ def _report(
     wrong: list[Fault],
     noted: list[Fault],
 ) -> Report | None:
-    period = form = None
+    period = None
     try:
         period = Period.parse(sent.period)
-        form = form_on(period.end)
     except InvalidPeriod:
         wrong.append(fault(index, "/period", "unknown_period", _PERIOD))
-    if sent.form is not None:
-        form = form_named(sent.form)
-        if form is None:
-            wrong.append(fault(index, "/form", "unknown_form", _FORMS))
     source = sent.source
     document = source.document if source else None
     texts = (
@@ -212,21 +207,17 @@ def _report(
         if figure.published_rate is not None and row.published_rate is None:
             place = f"/figures/{number}/published_rate"
             wrong.append(fault(index, place, "rate_form", _RATE))
+            rows.append(row)
             continue
         if row.measure == "money" and money_in != "vnd":
             row = _in_dong(index, f"/figures/{number}", row, money_in, wrong)
         for member, code, message in faults_of_row(row):
             place = f"/figures/{number}/{member}" if member else f"/figures/{number}"
             wrong.append(fault(index, place, code, message))
-        if form is not None and not row.removed:
-            place = f"/figures/{number}"
-            for severity, member, code, message in contradictions(form, row):
-                kept = wrong if severity == "error" else noted
-                kept.append(fault(index, f"{place}/{member}", code, message))
         rows.append(row)
     if period is None:
         return None
-    return Report(
+    report = Report(
         index,
         sent.unit,
         period.code,
@@ -235,6 +226,9 @@ def _report(
         sent.form,
         sent.reason,
     )
+    for severity, found in findings(report):
+        (wrong if severity == "error" else noted).append(found)
+    return report
 
 
 _counts_of: Callable[[Any], tuple[int | None, ...]] = attrgetter(*COLUMNS)
@@ -270,10 +264,6 @@ def _in_dong(
     return converted
 
 
-_FORMS = Text(
-    f"Không có mẫu biểu này; dùng một trong: {', '.join(form.id for form in FORMS)}.",
-    f"No such forms; name one of {', '.join(form.id for form in FORMS)}.",
-)
 _PERIOD = Text(
     "Không có kỳ này; ví dụ đúng: 2022M05 hoặc 2025-09-12.",
     "No such period; write 2022M05 or a cut-off day 2025-09-12.",

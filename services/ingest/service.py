@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from libs.common.database import Database
 from libs.common.service import Service
 from services.ingest.routes import router
-from services.ingest.timetable import routes as timetable
+from services.ingest.sheets.routes import router as sheets
+from services.ingest.timetable.routes import router as timetable
 
 
 def build(url: str) -> Service:
@@ -14,5 +17,7 @@ def build(url: str) -> Service:
         name="ingest",
         summary="Unit statistics come in.",
         database=Database(url, "dondoc_ingest"),
-        routers=[router, timetable.router],
+        routers=[router, timetable, sheets],
+        # One file at a time: reading one keeps a core busy.
+        state={"sheet_readers": asyncio.Semaphore(1)},
     )

@@ -153,3 +153,33 @@ calendar_day = Table(
     moment("recorded_at"),
     comment="days decreed on or off work, before any other rule",
 )
+
+mapping = Table(
+    "mapping",
+    ingest,
+    Column("name", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("body", JSONB, nullable=False),
+    Column(
+        "units",
+        ARRAY(Text),
+        nullable=False,
+        comment="whose key put it; only a key over these puts the next",
+    ),
+    Column("author", Text, nullable=False, comment="the API key"),
+    moment("recorded_at"),
+    comment="how a clerk's sheet is read; a change is a new version",
+)
+
+category = Table(
+    "category",
+    ingest,
+    Column("code", Text, primary_key=True),
+    Column("vi", Text, nullable=False),
+    Column("en", Text, nullable=False),
+    Column(
+        "partition",
+        Text,
+        comment="categories that share it add up to the whole; others overlap",
+    ),
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from libs.common.periods import Period
 from libs.common.platform import Moment
 from libs.common.problems import NotFound, Text, unknown_unit_in_path
 from libs.common.upserts import Upserted
-from services.scoring import shown, store, usecases
+from services.scoring import appendix, shown, store, usecases
 from services.scoring.schemas import Category, TargetsIn
 from services.scoring.shown import (
     Ranking,
@@ -179,8 +180,11 @@ def _not_reported(unit: str, cut: Period) -> NotFound:
 _RANKING: dict[int | str, dict[str, Any]] = {
     200: {
         "model": Ranking,
-        "content": {"text/csv": {"schema": {"type": "string"}}},
-        "description": "The appendix, as JSON or as CSV.",
+        "content": {
+            "text/csv": {"schema": {"type": "string"}},
+            appendix.MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}},
+        },
+        "description": "The appendix, as JSON, as CSV or as a workbook.",
     }
 }
 
@@ -194,7 +198,7 @@ async def get_ranking(
     category: Category = "all",
     kind: Kind = "province",
     under: str = ROOT,
-    format: Literal["json", "csv"] = "json",
+    format: Literal["json", "csv", "xlsx"] = "json",
     known_at: KnownAt = None,
     limit: Limit = 100,
     cursor: Cursor = None,
@@ -202,7 +206,7 @@ async def get_ranking(
     """The letter's appendix: by published rate, the national row first as STT 1.
 
     It ranks among all units of the kind under `under` and prints those that the
-    key may see. CSV holds every line.
+    key may see. CSV and xlsx hold every line; the mapping `appendix` reads the xlsx.
     """
     cut = read_period(period)
     after = read_cursor(cursor, int)
@@ -231,9 +235,17 @@ async def get_ranking(
     def line(row: Row) -> RankingLine:
         return shown.ranking_line(row, after_national=first is not None)
 
+    lines = [*([first] if first else []), *(line(row) for row in rows)]
     if format == "csv":
-        lines = [*([first] if first else []), *(line(row) for row in rows)]
         return Response(_csv(lines), media_type="text/csv; charset=utf-8")
+    if format == "xlsx":
+        file = await asyncio.to_thread(appendix.workbook, lines, cut, measure, category)
+        named = f'attachment; filename="{cut.code}-{measure}-{category}.xlsx"'
+        return Response(
+            file,
+            media_type=appendix.MEDIA_TYPE,
+            headers={"Content-Disposition": named},
+        )
     listed = page(rows, limit, lambda row: [row["line"]], line)
     whole = Ranking(
         period=cut.code,

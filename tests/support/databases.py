@@ -34,6 +34,7 @@ class Copy:
                 )
                 await owner.execute(f"DELETE FROM {table} {kept}", but_key)
             await owner.execute("DELETE FROM ingest.unit WHERE code <> 'VN'")
+            await owner.execute("DELETE FROM ingest.mapping WHERE author <> 'dondoc'")
             await clock.start_at(owner, datetime.fromisoformat(START))
         finally:
             await owner.close()

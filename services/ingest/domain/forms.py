@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
-from libs.common.problems import Text
-from services.ingest.domain.reports import COLUMNS, Row, done_of
+from libs.common.periods import Period
+from libs.common.problems import Fault, Text
+from services.ingest.domain.reports import COLUMNS, Report, Row, done_of, fault
 
 Counts = Sequence[int | None]
 """A row's counts in the order of COLUMNS, `done` as it is reckoned."""
@@ -178,6 +179,29 @@ def contradictions(form: Form, row: Row) -> Iterator[tuple[Severity, str, str, T
                 f"identity_{identity.id}",
                 _broken(identity, *found, form),
             )
+
+
+def findings(report: Report) -> Iterator[tuple[Severity, Fault]]:
+    """What is wrong or odd in a whole report by the form that it follows."""
+    form = form_on(Period(report.period).end)
+    if report.form is not None:
+        named = form_named(report.form)
+        if named is None:
+            yield "error", fault(report.index, "/form", "unknown_form", UNKNOWN)
+            return
+        form = named
+    for number, row in enumerate(report.rows):
+        if not row.removed:
+            place = f"/figures/{number}"
+            for severity, column, code, message in contradictions(form, row):
+                found = fault(report.index, f"{place}/{column}", code, message)
+                yield severity, found
+
+
+UNKNOWN = Text(
+    f"Không có mẫu biểu này; dùng một trong: {', '.join(form.id for form in FORMS)}.",
+    f"No such forms; name one of {', '.join(form.id for form in FORMS)}.",
+)
 
 
 def _broken(identity: Identity, stands: int, should: int, form: Form) -> Text:
