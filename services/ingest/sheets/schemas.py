@@ -9,7 +9,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from libs.common.http import Body, Day, PlainText
 from libs.common.platform import UnitCode
 from services.ingest.domain import mapping as domain
-from services.ingest.domain.forms import FORMS
+from services.ingest.domain.forms import FORMS, form_named
 from services.ingest.domain.mapping import Mapping, MoneyIn, Spot, Table
 from services.ingest.domain.naming import By, spelling
 from services.ingest.domain.reports import COLUMNS
@@ -48,7 +48,12 @@ Letter = Annotated[
     ),
 ]
 
-FORM_NAMES = tuple(form.id for form in FORMS)
+
+def _form(name: str) -> str:
+    found = form_named(name)
+    if found is None:
+        raise ValueError(f"no such forms; name one of {', '.join(f.id for f in FORMS)}")
+    return found.id
 
 
 class SpotIn(Body):
@@ -220,7 +225,7 @@ class MappingIn(Body):
         MoneyIn | None,
         Field(description="What one stands for where a cell has no word of its own."),
     ] = None
-    form: Literal[FORM_NAMES] | None = None
+    form: Annotated[str, AfterValidator(_form)] | None = None
     source: MappedSourceIn = MappedSourceIn()
     labels: Annotated[
         dict[Printed, UnitCode],
