@@ -105,16 +105,16 @@ async def test_another_reader_sees_the_same_numbers(world: World) -> None:
                 assert (cell.text if cell else "") == value
 
 
-def printed(rates: list[tuple[str, str | None, str | None]]) -> Sheet:
+def made(*rates: tuple[str, str | None, str | None]) -> bytes:
     lines: Any = [
         {"stt": stt, "rank": stt, "unit": f"U{stt}", "name": name, "rate": rate, "above_national": above}
         for stt, (name, rate, above) in enumerate(rates, start=1)
     ]  # fmt: skip
-    return only(appendix.workbook(lines, Period("2025-09-12"), "money", "credit"))
+    return appendix.workbook(lines, Period("2025-09-12"), "money", "credit")
 
 
 def test_a_rate_is_a_number_with_two_places_and_none_is_blank() -> None:
-    sheet = printed([("A", "0.07", "-0.01"), ("B", None, None)])
+    sheet = only(made(("A", "0.07", "-0.01"), ("B", None, None)))
 
     assert sheet.cell(6, 3) == Cell("number", "0.07", Decimal("0.07"))
     assert sheet.cell(6, 4) == Cell("number", "-0.01", Decimal("-0.01"))
@@ -122,24 +122,26 @@ def test_a_rate_is_a_number_with_two_places_and_none_is_blank() -> None:
 
 
 def test_the_title_names_the_cut_and_the_category() -> None:
-    titles = [row[0] for row in rows(printed([("A", "1.00", None)]))[:3]]
+    titles = [row[0] for row in rows(only(made(("A", "1.00", None))))[:3]]
 
     assert titles[0].endswith("TÍNH ĐẾN HẾT NGÀY 12/9/2025 VỀ TIỀN")
     assert titles[2].endswith("; loại: credit")
 
 
 def test_a_name_that_looks_like_a_formula_stays_a_name() -> None:
-    sheet = printed([("=1+1", "1.00", None), ("https://a.vn", "1.00", None)])
+    sheet = only(made(("=1+1", "1.00", None), ("https://a.vn", "1.00", None)))
 
     assert sheet.cell(6, 2) == Cell("text", "=1+1")
     assert sheet.cell(7, 2) == Cell("text", "https://a.vn")
 
 
 def test_it_is_ready_to_be_printed() -> None:
-    content = appendix.workbook([], Period("2022M05"), "cases", "all")
+    content = made(("A", "1.00", None))
 
-    part = zipfile.ZipFile(io.BytesIO(content)).read("xl/worksheets/sheet1.xml")
-    xml = part.decode()
+    package = zipfile.ZipFile(io.BytesIO(content))
+    xml = package.read("xl/worksheets/sheet1.xml").decode()
+    styles = package.read("xl/styles.xml").decode()
     assert 'paperSize="9"' in xml
     assert 'state="frozen"' in xml
     assert 'ySplit="5"' in xml
+    assert 'formatCode="0.00"' in styles

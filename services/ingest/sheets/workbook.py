@@ -249,6 +249,8 @@ _FIFTEEN = Context(prec=15)
 
 
 def _numeric(text: str, kind: Kind, day_zero: date) -> Cell:
+    if kind == "number" and len(text) < 16 and text.isascii() and text.isdigit():
+        return Cell(kind, text, Decimal(text))
     try:
         number = Decimal(text)
     except InvalidOperation:

@@ -146,6 +146,11 @@ def test_two_names_are_spelt_alike_only_if_tones_are_placed_otherwise(
     assert alike == same
 
 
+def test_a_tone_stays_in_its_syllable_where_a_space_is_missing() -> None:
+    assert spelling("HòaBình") == spelling("HoàBình") == spelling("Hòa Bình")
+    assert spelling("HòaBinh") != spelling("HoaBình")
+
+
 @given(st.text(max_size=40))
 def test_spelling_settles_and_ignores_composition(name: str) -> None:
     once = spelling(name)
