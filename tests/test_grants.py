@@ -16,6 +16,8 @@ KEY = "INSERT INTO platform.api_key (id, name, digest, roles, units) VALUES ('k'
 UNIT = "INSERT INTO ingest.unit (code, valid_from, name, name_sort, kind, aliases, codes) VALUES ('X', '2022-01-01', 'X', 'x', 'office', '{}', '[]')"
 BATCH = "INSERT INTO platform.batch (id, key, received_at) VALUES ('b', 'k', now())"
 MESSAGE = "INSERT INTO alerts.message (id, type, body) VALUES ('m', 'ping', '')"
+CASE = "INSERT INTO ingest.enforcement_case (as_of, due_vnd, collected_vnd, decided_on, status_since, intake, version, key_case, status, claims, verified_on, versions, year, unit, case_no) VALUES (now(), 1, 0, '2021-01-01', '2021-01-01', 1, 1, false, 'enforceable', '{}', '{}', 1, 2021, 'VN', '1')"
+RECORD = "INSERT INTO ingest.case_history (case_id, as_of, due_vnd, collected_vnd, decided_on, status_since, intake, version, key_case, status, claims, verified_on, applied) VALUES (1, now(), 1, 0, '2021-01-01', '2021-01-01', 1, 1, false, 'enforceable', '{}', '{}', true)"
 DECISION = "INSERT INTO alerts.decision VALUES ('2022M05', 'r', 'VN', 'cases', 'all', 1, 'silent', '{}', NULL, '2022-03-08', 'both', NULL, '[]')"
 
 ALLOWED = [
@@ -37,6 +39,11 @@ ALLOWED = [
     (INGEST, "UPDATE ingest.unit SET valid_to = '2030-01-01'"),
     (INGEST, "INSERT INTO ingest.figure (period, unit, measure, category, revision) VALUES ('2022M05', 'VN', 'cases', 'all', 1)"),
     (INGEST, "INSERT INTO ingest.report (unit, period, revision, batch, illustrative, author, received_at) VALUES ('VN', '2022M05', 1, 'b', false, 'k', now())"),
+    (INGEST, CASE),
+    (INGEST, RECORD),
+    (INGEST, "INSERT INTO ingest.case_intake (batch, received_at) VALUES ('b', now())"),
+    (INGEST, "UPDATE ingest.enforcement_case SET status = 'completed', versions = 2"),
+    (INGEST, "CREATE TEMP TABLE arriving (line int) ON COMMIT DROP"),
     (SCORING, "UPDATE platform.batch SET scored_at = now(), evaluated_at = now()"),
     (SCORING, "SELECT * FROM scoring.rated_figure"),
     (SCORING, "DELETE FROM scoring.scorecard"),
@@ -70,6 +77,10 @@ REFUSED = [
     *((role, "UPDATE ingest.report SET reason = ''") for role in EVERYONE),
     *((role, "DELETE FROM ingest.report") for role in EVERYONE),
     *((role, "DELETE FROM ingest.unit") for role in EVERYONE),
+    *((role, f"DELETE FROM ingest.{name}") for role in EVERYONE for name in ("enforcement_case", "case_history", "case_intake")),
+    *((role, "UPDATE ingest.case_history SET applied = false") for role in EVERYONE),
+    *((role, "UPDATE ingest.enforcement_case SET unit = 'X'") for role in EVERYONE),
+    *((role, f"SELECT * FROM ingest.{name}") for role in (SCORING, ALERTS) for name in ("enforcement_case", "case_history")),
     *((role, "UPDATE scoring.target SET rate = 0") for role in EVERYONE),
     *((role, "DELETE FROM scoring.target") for role in EVERYONE),
     *((role, f"UPDATE alerts.{name} SET escalation = ''") for role in EVERYONE for name in ("entry", "message")),

@@ -104,7 +104,10 @@ _BY_STATUS: dict[int, tuple[type[Problem], str, Text]] = {
     413: (
         TooLarge,
         "too_large",
-        Text("Dữ liệu JSON vượt quá 16 MiB.", "The JSON body is larger than 16 MiB."),
+        Text(
+            "Dữ liệu vượt quá 16 MiB (JSON) hoặc 2 GiB (NDJSON của hồ sơ việc).",
+            "The body is larger than 16 MiB (JSON) or 2 GiB (NDJSON of cases).",
+        ),
     ),
     415: (
         UnsupportedMedia,

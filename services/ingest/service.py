@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from libs.common.database import Database
 from libs.common.service import Service
+from services.ingest.cases.routes import router as cases
 from services.ingest.routes import router
 
 
@@ -11,7 +12,7 @@ def build(url: str) -> Service:
     """The service under its own database role."""
     return Service(
         name="ingest",
-        summary="Unit statistics come in.",
+        summary="Unit statistics and case records come in.",
         database=Database(url, "dondoc_ingest"),
-        routers=[router],
+        routers=[router, cases],
     )
