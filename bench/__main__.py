@@ -5,9 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from bench import end_to_end, ingest_reports
+from bench import end_to_end, growth, ingest_cases, ingest_reports
 
-BENCHES = {"ingest_reports": ingest_reports.run, "end_to_end": end_to_end.run}
+BENCHES = {
+    "ingest_reports": ingest_reports.run,
+    "ingest_cases": ingest_cases.run,
+    "growth": growth.run,
+    "end_to_end": end_to_end.run,
+}
 
 
 def main(names: list[str]) -> int:

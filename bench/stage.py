@@ -31,8 +31,15 @@ class Stage:
 
     def memory_mb(self) -> int:
         """Resident memory of the serving process (Linux)."""
+        return self._memory("VmRSS")
+
+    def peak_memory_mb(self) -> int:
+        """The most that it ever was."""
+        return self._memory("VmHWM")
+
+    def _memory(self, line: str) -> int:
         status = Path(f"/proc/{self.pid}/status").read_text()
-        found = re.search(r"VmRSS:\s+(\d+)", status)
+        found = re.search(rf"{line}:\s+(\d+)", status)
         return int(found[1]) // 1024 if found else 0
 
 

@@ -20,6 +20,8 @@ from libs.common.service import create_app
 from libs.common.settings import Settings
 from services import process
 from services.importing import import_file
+from services.ingest.cases import erasure as erasing
+from services.ingest.domain.cases import number_of
 from services.process import PORTS, Which, build, database, prepare
 
 cli = typer.Typer(
@@ -167,6 +169,48 @@ def revoke_key(id: str) -> None:
 
 
 cli.command("import")(import_file)
+
+
+@cli.command("erase-cases")
+def erase_cases(
+    unit: Annotated[str | None, typer.Option(help="Of this unit and below.")] = None,
+    before: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Finished before this day."),
+    ] = None,
+    case: Annotated[str | None, typer.Option(help="One case, by its id.")] = None,
+    yes: Annotated[bool, typer.Option(help="Do not ask.")] = False,
+) -> None:
+    """Erase finished cases and their history, older than DONDOC_CASE_RETENTION."""
+    settings = Settings()
+    months = settings.case_retention
+    number = None if case is None else number_of(case)
+    if case is not None and number is None:
+        raise typer.BadParameter(f"{case!r} is no case's id")
+    if before is None and case is None and months is None:
+        raise typer.BadParameter(
+            "say --before or --case, or set DONDOC_CASE_RETENTION (months)"
+        )
+
+    async def run(url: str) -> None:
+        connection = await asyncpg.connect(url)
+        try:
+            day = None if before is None else before.date()
+            erasure = await erasing.chosen(
+                connection, unit=unit, before=day, months=months, case=number
+            )
+            found = await erasing.count(connection, erasure)
+            if found and not yes:
+                typer.confirm(f"Erase {found} finished case(s) for good?", abort=True)
+            gone = await erasing.erase(connection, erasure) if found else 0
+            typer.echo(f"erased {gone} case(s)")
+        except LookupError:
+            raise typer.BadParameter(f"there is no unit {unit!r}") from None
+        finally:
+            await connection.close()
+
+    with database(settings) as (url, _):
+        asyncio.run(run(url))
 
 
 @cli.command()

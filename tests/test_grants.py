@@ -16,6 +16,8 @@ KEY = "INSERT INTO platform.api_key (id, name, digest, roles, units) VALUES ('k'
 UNIT = "INSERT INTO ingest.unit (code, valid_from, name, name_sort, kind, aliases, codes) VALUES ('X', '2022-01-01', 'X', 'x', 'office', '{}', '[]')"
 BATCH = "INSERT INTO platform.batch (id, key, received_at) VALUES ('b', 'k', now())"
 MESSAGE = "INSERT INTO alerts.message (id, type, body) VALUES ('m', 'ping', '')"
+CASE = "INSERT INTO ingest.enforcement_case (as_of, due_vnd, collected_vnd, decided_on, status_since, intake, version, key_case, status, claims, verified_on, versions, year, unit, case_no) VALUES (now(), 1, 0, '2021-01-01', '2021-01-01', 1, 1, false, 'enforceable', '{}', '{}', 1, 2021, 'VN', '1')"
+RECORD = "INSERT INTO ingest.case_history (case_id, as_of, due_vnd, collected_vnd, decided_on, status_since, intake, version, key_case, status, claims, verified_on, applied) VALUES (1, now(), 1, 0, '2021-01-01', '2021-01-01', 1, 1, false, 'enforceable', '{}', '{}', true)"
 DECISION = "INSERT INTO alerts.decision VALUES ('2022M05', 'r', 'VN', 'cases', 'all', 1, 'silent', '{}', NULL, '2022-03-08', 'both', NULL, '[]')"
 
 ALLOWED = [
@@ -45,6 +47,11 @@ ALLOWED = [
     (ALERTS, "SELECT * FROM ingest.published_closing"),
     (INGEST, "INSERT INTO ingest.mapping (name, version, body, units, author, recorded_at) VALUES ('m', 1, '{}', '{VN}', 'k', now())"),
     (INGEST, "UPDATE ingest.category SET partition = NULL"),
+    (INGEST, CASE),
+    (INGEST, RECORD),
+    (INGEST, "INSERT INTO ingest.case_intake (batch, received_at) VALUES ('b', now())"),
+    (INGEST, "UPDATE ingest.enforcement_case SET status = 'completed', versions = 2"),
+    (INGEST, "CREATE TEMP TABLE arriving (line int) ON COMMIT DROP"),
     (SCORING, "UPDATE platform.batch SET scored_at = now(), evaluated_at = now()"),
     (SCORING, "SELECT * FROM scoring.rated_figure"),
     (SCORING, "DELETE FROM scoring.scorecard"),
@@ -81,6 +88,10 @@ REFUSED = [
     *((role, "UPDATE ingest.mapping SET body = '{}'") for role in EVERYONE),
     *((role, "DELETE FROM ingest.mapping") for role in EVERYONE),
     *((role, "DELETE FROM ingest.category") for role in EVERYONE),
+    *((role, f"DELETE FROM ingest.{name}") for role in EVERYONE for name in ("enforcement_case", "case_history", "case_intake")),
+    *((role, "UPDATE ingest.case_history SET applied = false") for role in EVERYONE),
+    *((role, "UPDATE ingest.enforcement_case SET unit = 'X'") for role in EVERYONE),
+    *((role, f"SELECT * FROM ingest.{name}") for role in (SCORING, ALERTS) for name in ("enforcement_case", "case_history")),
     *((role, "UPDATE scoring.target SET rate = 0") for role in EVERYONE),
     *((role, "DELETE FROM scoring.target") for role in EVERYONE),
     *((role, f"UPDATE alerts.{name} SET escalation = ''") for role in EVERYONE for name in ("entry", "message")),

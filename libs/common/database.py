@@ -52,6 +52,8 @@ class Database:
         self.url, self.role, self._size = url, role, size
         # Writers that wait for each other must leave connections for everyone else.
         self.writers = asyncio.Semaphore(max(1, size // 2))
+        # A stream holds its connection for as long as its sender takes.
+        self.streams = asyncio.Semaphore(max(1, size // 5))
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
 
     async def open(self) -> None:

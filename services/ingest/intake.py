@@ -14,6 +14,7 @@ import msgspec
 from libs.common import strict_json
 from libs.common.periods import InvalidPeriod, Period
 from libs.common.problems import Fault, Text, escaped, unreadable_json
+from services.ingest.decoding import UNKNOWN_FIELD, type_fault
 from services.ingest.domain.forms import findings
 from services.ingest.domain.reports import (
     COLUMNS,
@@ -80,7 +81,7 @@ def _read_each(body: bytes) -> Intake:
     except RecursionError:
         raise unreadable_json("nested too deeply") from None
     except msgspec.ValidationError as error:
-        return Intake(faults=[_type_fault("", str(error))])
+        return Intake(faults=[type_fault("", str(error))])
     except msgspec.DecodeError as error:
         raise unreadable_json(str(error)) from None
     return _checked(good, unread.money_in, faults)
@@ -91,12 +92,12 @@ def _faults_inside(index: int, raw: msgspec.Raw, first: str) -> list[Fault]:
     try:
         value = msgspec.json.decode(raw)
     except (msgspec.ValidationError, RecursionError):  # a number out of range
-        return [_type_fault(f"/reports/{index}", first)]
+        return [type_fault(f"/reports/{index}", first)]
     if not isinstance(value, dict):
-        return [_type_fault(f"/reports/{index}", first)]
+        return [type_fault(f"/reports/{index}", first)]
     figures = value.get("figures")
     if not isinstance(figures, list) or not figures:
-        return [_type_fault(f"/reports/{index}", first)]
+        return [type_fault(f"/reports/{index}", first)]
     place = f"/reports/{index}"
     found: list[Fault] = []
     for number, row in enumerate(figures):
@@ -105,53 +106,25 @@ def _faults_inside(index: int, raw: msgspec.Raw, first: str) -> list[Fault]:
     try:
         msgspec.convert(rest, ReportIn, strict=True, dec_hook=None)
     except msgspec.ValidationError as error:
-        found.append(_type_fault(place, str(error)))
-    return found or [_type_fault(place, first)]
+        found.append(type_fault(place, str(error)))
+    return found or [type_fault(place, first)]
 
 
 def _faults_of_figure(place: str, row: object) -> Iterator[Fault]:
     if not isinstance(row, dict):
-        yield _type_fault(place, "Expected `object`")
+        yield type_fault(place, "Expected `object`")
         return
     if "measure" not in row:
-        yield _type_fault(place, "Object missing required field `measure`")
+        yield type_fault(place, "Object missing required field `measure`")
     for member, value in row.items():
         if member not in _MEMBERS:
-            yield Fault(f"{place}/{escaped(member)}", "unknown_field", _UNKNOWN_FIELD)
+            yield Fault(f"{place}/{escaped(member)}", "unknown_field", UNKNOWN_FIELD)
             continue
         pair = {"measure": "cases", member: value}
         try:
             msgspec.convert(pair, FigureIn, strict=True)
         except msgspec.ValidationError as error:
-            yield _type_fault(place, str(error))
-
-
-_AT = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.DOTALL)
-_FIELD = re.compile(r"field `([^`]*)`")
-
-
-def _type_fault(place: str, said: str) -> Fault:
-    """What the decoder says, as a pointer, a stable code and both languages."""
-    match = _AT.match(said)
-    what, path = (match["what"], match["path"] or "") if match else (said, "")
-    pointer = place + re.sub(r"\[(\d+)\]", r"/\1", path).replace(".", "/")
-    named = _FIELD.search(what)
-    if what.startswith("Object contains unknown field") and named:
-        pointer += f"/{escaped(named[1])}"
-        return Fault(pointer, "unknown_field", _UNKNOWN_FIELD)
-    if what.startswith("Object missing required field") and named:
-        pointer += f"/{named[1]}"
-        return Fault(pointer, "missing", _MISSING)
-    beyond = any(sign in what for sign in ("<=", ">=", "out of range"))
-    code = "out_of_range" if beyond else "wrong_type"
-    plain = what.replace("`", "")
-    return Fault(pointer, code, Text(f"Sai kiểu hoặc ngoài khoảng: {plain}.", plain))
-
-
-_UNKNOWN_FIELD = Text(
-    "Trường không có trong hợp đồng; hãy bỏ đi.", "No such field; remove it."
-)
-_MISSING = Text("Thiếu trường bắt buộc.", "A required field is missing.")
+            yield type_fault(place, str(error))
 
 
 def _checked(

@@ -28,7 +28,7 @@ class UnitShown(TypedDict):
 
 
 class Rejected(TypedDict):
-    """A fault, and which report of the body it is in."""
+    """A fault or an oddity, and which report or record of the body it is in."""
 
     index: int
     pointer: str
@@ -37,7 +37,7 @@ class Rejected(TypedDict):
 
 
 class ReceiptShown(TypedDict):
-    """What became of a body of reports; the counts are reports."""
+    """What became of a body; the counts are reports, or case records."""
 
     batch: str
     accepted: int
@@ -124,7 +124,7 @@ def unit(row: Row) -> UnitShown:
 
 
 def receipt(made: Receipt) -> ReceiptShown:
-    """A receipt with every report that was refused."""
+    """A receipt with all that was refused, and all that was odd."""
     return ReceiptShown(
         batch=made.batch,
         accepted=made.accepted,

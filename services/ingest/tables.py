@@ -1,4 +1,4 @@
-"""Tables of schema `ingest`: the tree, and reports that nothing overwrites."""
+"""Tables of schema `ingest`: the tree, reports that nothing overwrites, cases."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from sqlalchemy import (
     Index,
     Integer,
     Numeric,
+    PrimaryKeyConstraint,
+    SmallInteger,
     Table,
     Text,
     text,
@@ -182,4 +184,61 @@ category = Table(
         Text,
         comment="categories that share it add up to the whole; others overlap",
     ),
+)
+
+
+def _case_content() -> list[Column[object]]:
+    """What a record says of a case, wide columns first, so that none is padded."""
+    return [
+        moment("as_of"),
+        Column("due_vnd", BigInteger, nullable=False),
+        Column("collected_vnd", BigInteger, nullable=False),
+        Column("held_vnd", BigInteger),
+        Column("decided_on", Date, nullable=False),
+        Column("status_since", Date, nullable=False),
+        Column("published_on", Date),
+        Column("auctioned_on", Date),
+        Column("handed_over_on", Date),
+        Column("intake", Integer, nullable=False, comment="what brought it"),
+        Column("version", Integer, nullable=False, comment="of those received, from 1"),
+        Column("key_case", Boolean, nullable=False),
+        Column("status", Text(collation="C"), nullable=False),
+        Column("officer", Text(collation="C")),
+        Column("claims", ARRAY(Text), nullable=False),
+        Column("verified_on", ARRAY(Date), nullable=False),
+        Column("reason_code", Text(collation="C")),
+    ]
+
+
+case_intake = Table(
+    "case_intake",
+    ingest,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("batch", Text, nullable=False),
+    moment("received_at"),
+    comment="so that a million rows need not repeat their batch",
+)
+
+enforcement_case = Table(
+    "enforcement_case",
+    ingest,
+    Column("id", BigInteger, Identity(always=True), nullable=False),
+    *_case_content(),
+    Column("versions", Integer, nullable=False, comment="how many were received"),
+    Column("year", SmallInteger, nullable=False, comment="of the decision"),
+    Column("unit", Text(collation="C"), nullable=False),
+    Column("case_no", Text(collation="C"), nullable=False),
+    PrimaryKeyConstraint("unit", "case_no", "year"),
+    Index("uq_enforcement_case_id", "id", unique=True),
+    comment="each case as its newest record (by as_of) has it",
+)
+
+case_history = Table(
+    "case_history",
+    ingest,
+    Column("case_id", BigInteger, nullable=False),
+    *_case_content(),
+    Column("applied", Boolean, nullable=False, comment="newer than all before it"),
+    PrimaryKeyConstraint("case_id", "version"),
+    comment="every record received, also those too old to be applied",
 )

@@ -40,13 +40,13 @@ MOST_HINTS = 10
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a body of reports; the counts are reports."""
+    """What became of a body; the counts are reports, or case records."""
 
     batch: str
     accepted: int
     unchanged: int
     rejected: tuple[Fault, ...]
-    warnings: tuple[Fault, ...]
+    warnings: tuple[Fault, ...] = ()
 
 
 async def put_units(
