@@ -57,6 +57,15 @@ class Api:
         """The answer to POST."""
         return await self._ask("POST", path, json=body, params=query)
 
+    async def file(self, path: str, **query: object) -> bytes:
+        """The bytes that a GET answers with."""
+        return (await self._answer("GET", path, params=query)).content
+
+    async def upload(self, path: str, content: bytes, **query: object) -> Any:
+        """The answer to a spreadsheet sent as a form."""
+        files = {"file": ("appendix.xlsx", content)}
+        return await self._ask("POST", path, files=files, params=query)
+
     async def all(self, path: str, **query: object) -> list[Any]:
         """Every item of a list, page after page."""
         items: list[Any] = []
@@ -70,6 +79,9 @@ class Api:
                 return items
 
     async def _ask(self, method: str, path: str, **more: Any) -> Any:
+        return (await self._answer(method, path, **more)).json()
+
+    async def _answer(self, method: str, path: str, **more: Any) -> httpx.Response:
         first = path.split("/")[2]
         service = _SERVICE.get(first, "alerts")
         base = self._addresses.get(service) or self._addresses["all"]
@@ -77,4 +89,4 @@ class Api:
         if answer.is_error:
             said = f"{method} {path}: {answer.status_code} {answer.text}"
             raise Refused(said, answer.json())
-        return answer.json()
+        return answer

@@ -53,6 +53,7 @@ async def _letter_679(api: Api, say: Say) -> None:
     await send(api, "reports_679.json", say)
     for measure in UNIT_OF:
         await _appendix(api, measure, say)
+    await _round_trip(api, say)
     held = await api.get("/v1/decisions", period="2022M05", verdict="held", limit=1000)
     say(
         f"\n  Below last year? Held for {len(held['items'])} rows: the letter does not"
@@ -74,6 +75,21 @@ async def _appendix(api: Api, measure: str, say: Say) -> None:
         say(_line(row["stt"], row["name"], row["rate"], row["above_national"]))
     above = sum(Decimal(row["above_national"]) > 0 for row in rows)
     say(f"      {above} of {len(rows)} provinces above the national rate")
+
+
+async def _round_trip(api: Api, say: Say) -> None:
+    """The appendix as a workbook, sent back as a clerk would send it."""
+    path = "/v1/rankings/2022M05"
+    before = await api.get(path, limit=1000)
+    workbook = await api.file(path, format="xlsx")
+    query = {"mapping": "appendix", "period": "2022M05", "wait": 30}
+    receipt = await api.upload("/v1/reports/upload", workbook, **query)
+    same = await api.get(path, limit=1000) == before
+    say(
+        f"\n  The appendix as .xlsx ({len(workbook) // 1024} KiB), uploaded again:"
+        f" {receipt['unchanged']} reports unchanged, {receipt['accepted']} changed;"
+        f" the appendix is {'the same' if same else 'ANOTHER'}"
+    )
 
 
 def _line(stt: int, name: str, rate: str, above: str) -> str:
