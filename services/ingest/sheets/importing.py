@@ -10,7 +10,8 @@ from decimal import Decimal
 from libs.common.database import Connection, Database
 from libs.common.keys import ROOT, Principal
 from services.ingest import store as trees
-from services.ingest.domain.reading import Asked, Read
+from services.ingest.domain.drafts import Read
+from services.ingest.domain.reading import Asked
 from services.ingest.domain.reports import COLUMNS, Report, Row, Stored, changes
 from services.ingest.sheets import files, usecases
 from services.ingest.sheets.schemas import MappingIn

@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 from libs.common.clock import written
 from libs.common.database import Row
 from libs.common.problems import Fault
-from services.ingest.domain.reading import Read
+from services.ingest.domain.drafts import Read
 from services.ingest.shown import ReceiptShown, Rejected
 from services.ingest.usecases import Receipt, report_index
 

@@ -26,10 +26,11 @@ from libs.common.upserts import Upserted
 from services.ingest import store as trees
 from services.ingest import usecases
 from services.ingest.domain import reading
+from services.ingest.domain.drafts import Read
 from services.ingest.domain.grid import Sheet
 from services.ingest.domain.mapping import Mapping
 from services.ingest.domain.naming import Naming
-from services.ingest.domain.reading import Asked, Read
+from services.ingest.domain.reading import Asked
 from services.ingest.sheets import store
 from services.ingest.sheets.store import CategoryRow
 from services.ingest.usecases import Receipt

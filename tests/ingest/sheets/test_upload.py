@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from datetime import date, timedelta
 from typing import Any
 
 import httpx
@@ -554,6 +555,17 @@ async def test_rows_may_say_measure_category_and_period_in_words(
     report = (await provinces.admin.get("/v1/reports?unit=BG&period=2022M05")).json()
     assert report["figures"][0]["source"]["illustrative"] is True
     assert report["figures"][0]["source"]["document"] == "Biểu minh họa"
+
+
+async def test_a_file_speaks_of_few_periods(provinces: World) -> None:
+    column = {"title": ["Tỷ lệ"], "measure": "cases", "gives": "published_rate"}
+    await mapping(provinces, tables=[{"unit": {"title": ["Tên"]}, "figures": [column], "period": {"title": ["Kỳ"]}}])  # fmt: skip
+    days = [date(2021, 10, 1) + timedelta(n) for n in range(61)]
+    content = xlsx([["Tên", "Kỳ", "Tỷ lệ"], *(["Lai Châu", day.isoformat(), 1] for day in days)])  # fmt: skip
+
+    answer = await send(provinces, content, mapping="own", period=None)
+
+    assert faults(answer) == [("/sheets/Về việc/rows/62", "too_many_periods")]
 
 
 async def test_state_codes_name_units_too(provinces: World) -> None:
