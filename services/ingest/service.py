@@ -5,6 +5,7 @@ from __future__ import annotations
 from libs.common.database import Database
 from libs.common.service import Service
 from services.ingest.cases.routes import router as cases
+from services.ingest.reconciliation.routes import router as reconciliation
 from services.ingest.routes import router
 
 
@@ -14,5 +15,5 @@ def build(url: str) -> Service:
         name="ingest",
         summary="Unit statistics and case records come in.",
         database=Database(url, "dondoc_ingest"),
-        routers=[router, cases],
+        routers=[router, cases, reconciliation],
     )
