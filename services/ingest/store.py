@@ -352,6 +352,12 @@ async def report_as_known(
     return head, rows
 
 
+async def declared_categories(connection: Connection) -> set[str]:
+    """The categories that were declared."""
+    rows = await connection.fetch("SELECT code FROM ingest.category")
+    return {row["code"] for row in rows}
+
+
 async def revisions_of(
     connection: Connection, unit: str, period: str, after: int, limit: int
 ) -> list[Row]:

@@ -22,7 +22,13 @@ from libs.common.events import (
 from libs.common.ids import new_id
 from libs.common.keys import Principal
 from libs.common.periods import Period
-from libs.common.problems import Fault, Text, invalid, unknown_unit_in_body
+from libs.common.problems import (
+    MOST_ERRORS,
+    Fault,
+    Text,
+    invalid,
+    unknown_unit_in_body,
+)
 from libs.common.upserts import Upserted
 from services.ingest import store
 from services.ingest.domain import lineage
@@ -178,7 +184,8 @@ async def record(
             await store.keep_revisions(
                 connection, changed, batch=batch, author=principal.key, now=now
             )
-        odd = [*warnings, *await _odd(connection, changed, batch, dry_run)]
+        odd = [*warnings, *await _undeclared(connection, changed)]
+        odd += await _odd(connection, changed, batch, dry_run)
         await publish(connection, _news(changed, batch, request, now, dry_run))
     return Receipt(
         batch,
@@ -281,6 +288,25 @@ async def _changed(
                 revision = latest.get(report.unit, 0) + 1
                 changed.append(Changed(report, revision, rows, correction))
     return changed, refused
+
+
+async def _undeclared(
+    connection: Connection, changed: Sequence[Changed]
+) -> list[Fault]:
+    """Categories that nobody declared: taken as they are, but often a slip."""
+    used = {row.category for one in changed for row in one.rows}
+    unknown = used - await store.declared_categories(connection)
+    return [
+        fault(
+            one.report.index,
+            f"/figures/{number}/category",
+            "undeclared_category",
+            _undeclared_category(row.category),
+        )
+        for one in (changed if unknown else ())
+        for number, row in enumerate(one.report.rows)
+        if row.category in unknown
+    ][:MOST_ERRORS]
 
 
 async def _odd(
@@ -400,6 +426,13 @@ _CROWDED = Text(
     f"Một đơn vị có tối đa {MOST_ROWS} dòng trong một kỳ.",
     f"A unit has at most {MOST_ROWS} rows in one period.",
 )
+
+
+def _undeclared_category(name: str) -> Text:
+    return Text(
+        f"Loại «{name}» chưa được khai báo (PUT /v1/categories); vẫn được ghi nhận.",
+        f"Nobody declared the category {name!r} (PUT /v1/categories); it is kept.",
+    )
 
 
 def _closed(period: str) -> Text:

@@ -269,6 +269,8 @@ PERMITTED: dict[str, set[str]] = {
     "POST /v1/cases": only("reporter"),
     "GET /v1/cases": ANYONE,
     "GET /v1/cases/{id}": ANYONE,
+    "GET /v1/reconciliation": ANYONE,
+    "GET /v1/reconciliation/cases": ANYONE,
     "GET /v1/cases/{id}/history": ANYONE,
     "PUT /v1/targets": only("steward"),
     "GET /v1/targets": ANYONE,

@@ -87,6 +87,18 @@ async def test_a_correction_is_as_it_is(january: World) -> None:
     assert found == {}
 
 
+async def test_a_category_that_nobody_declared_is_kept_and_said(january: World) -> None:
+    row = {"measure": "cases", "enforceable": 9, "done": 1}
+    sent = {
+        **report("2022M05"),
+        "figures": [{**row, "category": c} for c in ("credit", "creditt")],
+    }
+
+    found = await warned(january, sent)
+
+    assert found == {"/reports/0/figures/1/category": "undeclared_category"}
+
+
 async def test_an_identity_that_is_only_remembered_warns(january: World) -> None:
     found = await warned(
         january, report("2022M05", enforceable=90, done=40, in_progress=40)

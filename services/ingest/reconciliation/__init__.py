@@ -1,0 +1,1 @@
+"""What a unit reported, held against what its case records say."""
