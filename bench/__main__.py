@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from bench import end_to_end, ingest_reports
+from bench import end_to_end, ingest_reports, score_national
 
-BENCHES = {"ingest_reports": ingest_reports.run, "end_to_end": end_to_end.run}
+BENCHES = {
+    "ingest_reports": ingest_reports.run,
+    "end_to_end": end_to_end.run,
+    "score_national": score_national.run,
+}
 
 
 def main(names: list[str]) -> int:

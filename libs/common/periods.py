@@ -96,6 +96,15 @@ class Period:
         year = int(self.code[:4]) - 1
         return Period._read(f"{year:04d}{self.code[4:]}")
 
+    def month_before(self) -> Period | None:
+        """The month end before it in the same working year; None in October.
+
+        >>> Period.parse("2025-09-12").month_before().code
+        '2025M11'
+        """
+        last = Period.ending(self.end.replace(day=1) - timedelta(days=1))
+        return last if last.working_year == self.working_year else None
+
     def later_cuts(self) -> tuple[Period, ...]:
         """Every period whose year-earlier cut this is.
 

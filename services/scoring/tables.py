@@ -20,6 +20,12 @@ from libs.common.tables import moment, schema
 
 scoring = schema("scoring")
 
+MONTHLY = (
+    *("done", "completed", "terminated", "newly_accepted", "entrusted"),
+    *("enforceable", "separate_ledger"),
+)
+"""What a scorecard holds of the time since the month end before."""
+
 target = Table(
     "target",
     scoring,
@@ -65,4 +71,9 @@ scorecard = Table(
     Column("rank_from_bottom", Integer),
     Column("rolled_done", BigInteger, comment="the sum of its children's counts"),
     Column("rolled_enforceable", BigInteger),
+    Column("last_done", BigInteger),
+    Column("last_enforceable", BigInteger),
+    Column("to_enforce", BigInteger),
+    Column("previous_rate", Numeric(5, 2)),
+    *(Column(f"month_{name}", BigInteger) for name in MONTHLY),
 )
