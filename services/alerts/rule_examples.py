@@ -8,6 +8,7 @@ from datetime import date
 from yaml import Node, SequenceNode
 
 from libs.common.periods import InvalidPeriod, Period
+from libs.common.working_days import working_days
 from services.alerts.domain.deadlines import due_of
 from services.alerts.domain.rules import (
     Example,
@@ -40,7 +41,6 @@ from services.alerts.rule_nodes import (
     text_of,
     unknown_key,
 )
-from services.alerts.working_days import working_days
 
 
 def example_of(node: Node, key: str, names: Names) -> Example:

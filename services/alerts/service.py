@@ -19,6 +19,7 @@ from libs.common.events import (
 from libs.common.loops import Loop
 from libs.common.service import Check, Service
 from libs.common.settings import Settings
+from libs.common.working_days import working_days
 from services.alerts import inbox, outbox, rulebook, telemetry, usecases
 from services.alerts.domain.rules import Rule
 from services.alerts.engine import Engine
@@ -27,7 +28,6 @@ from services.alerts.routes import router, webhooks
 from services.alerts.sealing import unseal
 from services.alerts.sender import Sender
 from services.alerts.worker import Courier
-from services.alerts.working_days import working_days
 
 RULES = Path(__file__).parent / "rules"
 

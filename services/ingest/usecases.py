@@ -172,7 +172,10 @@ async def record(
             await store.keep_revisions(
                 connection, changed, batch=batch, author=principal.key, now=now
             )
-        await publish(connection, _news(changed, batch, request, now, dry_run))
+        reported = await store.periods_with_reports(connection)
+        await publish(
+            connection, _news(changed, reported, batch, request, now, dry_run)
+        )
     return Receipt(batch, len(changed), len(good) - len(changed), tuple(faults))
 
 
@@ -264,15 +267,22 @@ async def _changed(
 
 def _news(
     changed: Sequence[store.Changed],
+    reported: Sequence[str],
     batch: str,
     request: str | None,
     now: datetime,
     dry_run: bool,
 ) -> list[News]:
-    """One event per period; the same cut a year later looks back at this one."""
+    """One event per period that changed, and per period that looks back at one.
+
+    The same cut a year later does, and so do the months of two years.
+    """
     periods = {Period.parse(report.period) for report, _, _ in changed}
     later = {cut for period in periods for cut in period.later_cuts()}
     touched = periods | {cut for cut in later if cut.end <= clock.day_of(now)}
+    for cut in map(Period.parse, reported):
+        if not periods.isdisjoint((*cut.two_years(), cut.month_before())):
+            touched.add(cut)
     if dry_run:
         return [News(FIGURES_PROPOSED, p.code, batch, request) for p in sorted(touched)]
     return [

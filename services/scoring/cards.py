@@ -7,6 +7,8 @@ Ranks run over everything; only readers are filtered.
 
 from __future__ import annotations
 
+from services.scoring.past import JOINED, PAST, READ, SERIES, WORKLOAD
+
 CUMULATIVE = ("completed", "terminated", "newly_accepted", "entrusted")
 """Columns that count from 1 October, so that a month's own flow is a difference."""
 
@@ -40,6 +42,7 @@ VALUES = (
     *(f"month_{name}" for name in CUMULATIVE),
     "month_enforceable",
     "month_separate_ledger",
+    *PAST,
 )
 """What a scorecard holds beside its key, in the order in which it is computed."""
 
@@ -49,7 +52,7 @@ _UNKNOWN = ", ".join(["NULL"] * (2 + len(CUMULATIVE)))
 
 # $1 period, $2 its last day; $3 the same cut a year earlier, $4 its last day; $5 the
 # month end before in the same working year and $6 its day, null in October; $7…$12 the
-# targets of the year as they hold for this period.
+# targets of the year as they hold for this period; the rest is of `past`.
 _TREE = """
 slot (period, day) AS (VALUES ($1::text, $2::date), ($3, $4), ($5, $6)),
 standing AS MATERIALIZED (
@@ -189,7 +192,7 @@ def _since_october(name: str) -> str:
 _FLOWS = ", ".join(_since_october(name) for name in ("done", *CUMULATIVE))
 
 CARDS = f"""
-WITH RECURSIVE {_TREE} {_SUMS} {_ROWS} {_RESTATED} {_TARGETS}
+WITH RECURSIVE {_TREE} {_SUMS} {_ROWS} {_RESTATED} {_TARGETS} {SERIES} {WORKLOAD}
 card (unit, measure, category, {", ".join(VALUES)}) AS MATERIALIZED (
 SELECT now.unit, now.measure, now.category, now.revision, now.illustrative,
   now.done, now.enforceable, now.done_basis, now.rate,
@@ -216,7 +219,8 @@ SELECT now.unit, now.measure, now.category, now.revision, now.illustrative,
   CASE WHEN now.is_ranked THEN now.position END, CASE WHEN now.is_ranked THEN now.of END,
   CASE WHEN now.is_ranked THEN now.of - now.as_good + 1 END,
   sums.done, sums.enforceable, now.to_enforce, previous.rate, {_FLOWS},
-  now.enforceable - previous.enforceable, now.separate_ledger - previous.separate_ledger
+  now.enforceable - previous.enforceable, now.separate_ledger - previous.separate_ledger,
+  {READ}
 FROM now
 LEFT JOIN sums ON sums.period = $1 AND sums.unit = now.unit
   AND sums.measure = now.measure AND sums.category = now.category
@@ -229,5 +233,6 @@ LEFT JOIN restated ON restated.unit = now.unit
 LEFT JOIN now AS national ON national.unit = 'VN'
   AND national.measure = now.measure AND national.category = now.category
 LEFT JOIN nearest ON nearest.code = now.unit
-  AND nearest.measure = now.measure AND nearest.category = now.category)
+  AND nearest.measure = now.measure AND nearest.category = now.category
+{JOINED})
 """

@@ -89,6 +89,7 @@ async def _run(
 ) -> None:
     await connection.execute(_PLANNED)
     last, previous = period.year_earlier(), period.month_before()
+    months = [month.code for month in period.two_years()]
     await connection.execute(
         statement,
         period.code,
@@ -103,4 +104,6 @@ async def _run(
         [t.rate for t in targets],
         [t.operator for t in targets],
         [t.document for t in targets],
+        months,
+        Period.parse(months[0]).start if months else period.start,
     )

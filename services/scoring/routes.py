@@ -24,7 +24,8 @@ from libs.common.platform import Moment
 from libs.common.problems import NotFound, Text, unknown_unit_in_path
 from libs.common.upserts import Upserted
 from services.scoring import shown, store, usecases
-from services.scoring.schemas import Category, TargetsIn
+from services.scoring.domain.pace import Days
+from services.scoring.schemas import Category, Measure, TargetsIn
 from services.scoring.shown import (
     Ranking,
     RankingLine,
@@ -36,7 +37,6 @@ from services.scoring.store import TargetRow
 
 router = api_router()
 Scoring = Annotated[Database, database_of("scoring")]
-Measure = Literal["cases", "money"]
 Kind = Literal["national", "province", "office", "officer", "other"]
 KnownAt = Moment | Day | None
 PeriodIn = Annotated[str, Path(max_length=10, examples=["2022M05"])]
@@ -108,7 +108,7 @@ async def list_scorecards(
     cut = read_period(period)
     after = read_cursor(cursor, str, str, str, str)
     async with database.computing() as connection:
-        source, known = await _seen(connection, cut, known_at)
+        source, known, days = await _seen(connection, cut, known_at)
         rows = await store.scorecards(
             connection,
             cut.code,
@@ -125,7 +125,7 @@ async def list_scorecards(
         rows,
         limit,
         lambda r: [r["name_sort"], r["unit"], r["measure"], r["category"]],
-        lambda row: shown.scorecard(row, known),
+        lambda row: shown.scorecard(row, known, days),
     )
 
 
@@ -142,7 +142,7 @@ async def get_scorecards(
     async with database.computing() as connection:
         if not principal.sees(unit):
             raise unknown_unit_in_path(unit)
-        source, known = await _seen(connection, cut, known_at)
+        source, known, days = await _seen(connection, cut, known_at)
         rows = await store.scorecards(
             connection, cut.code, cut.end, source=source, units=[unit]
         )
@@ -152,18 +152,18 @@ async def get_scorecards(
     return UnitScorecards(
         unit=unit,
         period=cut.code,
-        items=[shown.scorecard(row, known) for row in rows],
+        items=[shown.scorecard(row, known, days) for row in rows],
     )
 
 
 async def _seen(
     connection: Connection, cut: Period, known_at: datetime | date | None
-) -> tuple[str, str | None]:
-    """Where the scorecards stand as known at a moment, and that moment as written."""
+) -> tuple[str, str | None, Days]:
+    """Where the scorecards stand as known at a moment; the moment; its days."""
     now = await clock.business_now(connection)
     moment = None if known_at is None else min(clock.end_of(known_at), now)
     source = await usecases.cards_as_known(connection, cut, moment)
-    return source, written(moment or now)
+    return source, written(moment or now), usecases.days_at(cut, moment or now)
 
 
 def _not_reported(unit: str, cut: Period) -> NotFound:
@@ -207,7 +207,7 @@ async def get_ranking(
     cut = read_period(period)
     after = read_cursor(cursor, int)
     async with database.computing() as connection:
-        source, _ = await _seen(connection, cut, known_at)
+        source, _, _ = await _seen(connection, cut, known_at)
         await in_scope(connection, principal, under)
         everyone = await usecases.everyone_under(connection, under, cut)
         national = await store.national_row(

@@ -17,6 +17,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.common.tables import moment, schema
+from services.scoring.past import MOVEMENTS
 
 scoring = schema("scoring")
 
@@ -76,4 +77,11 @@ scorecard = Table(
     Column("to_enforce", BigInteger),
     Column("previous_rate", Numeric(5, 2)),
     *(Column(f"month_{name}", BigInteger) for name in MONTHLY),
+    Column("runs_below_last_year", Integer),
+    *(Column(f"outlier_{name}", Numeric(9, 2)) for name in MOVEMENTS),
+    *(Column(f"peers_{name}", Numeric(9, 2)) for name in MOVEMENTS),
+    Column("usual_done", BigInteger),
+    Column("officers", Integer),
+    Column("per_officer", Numeric(18, 2)),
+    Column("workload_outlier", Numeric(9, 2)),
 )

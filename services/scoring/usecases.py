@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
+from functools import cache
 
 from libs.common import clock, keys, lenses
 from libs.common.clock import written
@@ -14,7 +15,9 @@ from libs.common.keys import Principal
 from libs.common.periods import Period
 from libs.common.problems import Fault, Text, invalid
 from libs.common.upserts import Upserted
+from libs.common.working_days import working_days
 from services.scoring import computing, shown, store
+from services.scoring.domain.pace import Days
 from services.scoring.domain.yardsticks import rate_for
 from services.scoring.store import TargetRow
 
@@ -44,7 +47,7 @@ async def preview(connection: Connection, batch: str, period: Period) -> None:
     await computing.compute(connection, period, await _held(connection, period))
     changed = [dict(row) for row in await computing.changes(connection, period)]
     await lenses.propose(connection, batch, lenses.SCORECARDS, period.code, changed)
-    now = written(await clock.business_now(connection))
+    now = await clock.business_now(connection)
     cells = {(c["unit"], c["measure"], c["category"]) for c in changed}
     cards = await store.scorecards(
         connection,
@@ -55,13 +58,23 @@ async def preview(connection: Connection, batch: str, period: Period) -> None:
         limit=None,
     )
     shown_ = [
-        shown.scorecard(card, now)
+        shown.scorecard(card, written(now), days_at(period, now))
         for card in cards
         if (card["unit"], card["measure"], card["category"]) in cells
     ]
     gone = [shown.gone(card) for card in changed if card["revision"] is None]
     answer = {"scorecards": [*shown_, *gone]}
     await lenses.propose(connection, batch, lenses.CARDS, period.code, answer)
+
+
+def days_at(period: Period, moment: datetime) -> Days:
+    """The days that a pace of this period is measured in, asked at a moment."""
+    return Days.of(period, clock.day_of(moment), _calendar())
+
+
+@cache
+def _calendar() -> Callable[[date], bool]:
+    return working_days()
 
 
 async def _held(connection: Connection, period: Period) -> list[TargetRow]:

@@ -132,6 +132,29 @@ HAVING sum(part.n) = whole.n AND sum(c.enforceable) <= 9007199254740991
 $$
 """
 
+# A view that reads whole rows holds on to each of their columns.
+_CELL = "period, unit, measure, category"
+_CARD = (
+    f"{_CELL}, revision, illustrative, done, enforceable, done_basis, rate,"
+    " target_rate, target_operator, target_document, target_unit, last_period,"
+    " last_rate, last_why, last_illustrative, national_rate, rank_position, rank_of,"
+    " rank_from_bottom"
+)
+_VIEW_BEFORE = f"""
+CREATE VIEW scoring.published_scorecard AS
+WITH proposed AS MATERIALIZED (
+  SELECT s.* FROM platform.preview p,
+    jsonb_populate_recordset(NULL::scoring.scorecard, p.rows) s
+  WHERE p.batch = (SELECT platform.previewed()) AND p.kind = 'scorecards')
+SELECT *, rate - last_rate AS last_points, rate - national_rate AS above_national,
+  CASE WHEN met THEN 0.00 ELSE target_rate - rate END AS shortfall_points
+FROM (SELECT *, rate > target_rate OR (target_operator = 'at_least' AND rate = target_rate) AS met
+  FROM (SELECT {_CARD} FROM scoring.scorecard
+    WHERE ({_CELL}) NOT IN (SELECT {_CELL} FROM proposed)
+    UNION ALL SELECT {_CARD} FROM proposed WHERE revision IS NOT NULL) card) judged
+"""
+_GRANT = "GRANT SELECT ON scoring.published_scorecard TO dondoc_scoring, dondoc_alerts"
+
 
 def upgrade() -> None:
     for name in _NUMBERS:
@@ -154,5 +177,8 @@ def downgrade() -> None:
     op.execute(_ROLLED_UP)
     op.execute("DROP FUNCTION scoring.denominator")
     op.execute("DROP FUNCTION scoring.numerator")
+    op.execute("DROP VIEW scoring.published_scorecard")
     for name in ("previous_rate", *_NUMBERS):
         op.drop_column("scorecard", name, schema="scoring")
+    op.execute(_VIEW_BEFORE)
+    op.execute(_GRANT)

@@ -6,9 +6,9 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
+from libs.common.working_days import working_days
 from services.alerts.domain.deadlines import due_of
 from services.alerts.domain.rules import OnDay, Within
-from services.alerts.working_days import working_days
 
 FEBRUARY = date(2022, 2, 28)
 
