@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -14,8 +13,8 @@ from fastapi.responses import JSONResponse
 
 from libs.common import clock, lenses
 from libs.common.access import Reader, allows, in_scope
-from libs.common.clock import written
-from libs.common.database import Connection, Database, Row
+from libs.common.database import Database, Row
+from libs.common.figures import LARGEST_COUNT
 from libs.common.http import Day, api_router, database_of, read_period
 from libs.common.keys import ROOT, Principal
 from libs.common.paging import Cursor, Limit, Page, page, read_cursor
@@ -24,15 +23,14 @@ from libs.common.platform import Moment
 from libs.common.problems import NotFound, Text, unknown_unit_in_path
 from libs.common.upserts import Upserted
 from services.scoring import shown, store, usecases
-from services.scoring.domain.pace import Days
 from services.scoring.schemas import Category, Measure, TargetsIn
 from services.scoring.shown import (
     Ranking,
     RankingLine,
     Scorecard,
     TargetShown,
-    UnitScorecards,
 )
+from services.scoring.shown_indicators import UnitScorecards
 from services.scoring.store import TargetRow
 
 router = api_router()
@@ -71,11 +69,12 @@ async def list_targets(
     database: Scoring,
     unit: str = ROOT,
     year: Annotated[int | None, Query(ge=2000, le=2199)] = None,
+    history: bool = False,
     known_at: KnownAt = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Page[TargetShown]:
-    """The targets in force at and under a unit."""
+    """The targets in force at and under a unit; with `history` the amended ones too."""
     after = read_cursor(cursor, int)
     async with database.reading() as connection:
         if known_at is not None:
@@ -85,6 +84,7 @@ async def list_targets(
             connection,
             year=year,
             units=units,
+            history=history,
             after=int(str(after[0])) if after else 0,
             limit=limit + 1,
         )
@@ -108,12 +108,12 @@ async def list_scorecards(
     cut = read_period(period)
     after = read_cursor(cursor, str, str, str, str)
     async with database.computing() as connection:
-        source, known, days = await _seen(connection, cut, known_at)
+        seen = await usecases.seen_at(connection, cut, known_at)
         rows = await store.scorecards(
             connection,
             cut.code,
             cut.end,
-            source=source,
+            source=seen.source,
             units=await in_scope(connection, principal, under, cut.end),
             measure=measure,
             category=category,
@@ -125,7 +125,7 @@ async def list_scorecards(
         rows,
         limit,
         lambda r: [r["name_sort"], r["unit"], r["measure"], r["category"]],
-        lambda row: shown.scorecard(row, known, days),
+        lambda row: shown.scorecard(row, seen.known_at, seen.days),
     )
 
 
@@ -137,33 +137,20 @@ async def get_scorecards(
     database: Scoring,
     known_at: KnownAt = None,
 ) -> UnitScorecards:
-    """All rows of one unit for one period."""
+    """All rows of one unit for one period, with how each figure came about."""
     cut = read_period(period)
     async with database.computing() as connection:
         if not principal.sees(unit):
             raise unknown_unit_in_path(unit)
-        source, known, days = await _seen(connection, cut, known_at)
+        seen = await usecases.seen_at(connection, cut, known_at)
         rows = await store.scorecards(
-            connection, cut.code, cut.end, source=source, units=[unit]
+            connection, cut.code, cut.end, source=seen.source, units=[unit]
         )
         if not rows:
             await in_scope(connection, principal, unit)
             raise _not_reported(unit, cut)
-    return UnitScorecards(
-        unit=unit,
-        period=cut.code,
-        items=[shown.scorecard(row, known, days) for row in rows],
-    )
-
-
-async def _seen(
-    connection: Connection, cut: Period, known_at: datetime | date | None
-) -> tuple[str, str | None, Days]:
-    """Where the scorecards stand as known at a moment; the moment; its days."""
-    now = await clock.business_now(connection)
-    moment = None if known_at is None else min(clock.end_of(known_at), now)
-    source = await usecases.cards_as_known(connection, cut, moment)
-    return source, written(moment or now), usecases.days_at(cut, moment or now)
+        items = await usecases.explained(connection, rows, cut, seen)
+    return UnitScorecards(unit=unit, period=cut.code, items=items)
 
 
 def _not_reported(unit: str, cut: Period) -> NotFound:
@@ -194,6 +181,7 @@ async def get_ranking(
     category: Category = "all",
     kind: Kind = "province",
     under: str = ROOT,
+    min_enforceable: Annotated[int, Query(ge=0, le=LARGEST_COUNT)] = 0,
     format: Literal["json", "csv"] = "json",
     known_at: KnownAt = None,
     limit: Limit = 100,
@@ -202,22 +190,23 @@ async def get_ranking(
     """The letter's appendix: by published rate, the national row first as STT 1.
 
     It ranks among all units of the kind under `under` and prints those that the
-    key may see. CSV holds every line.
+    key may see. Below `min_enforceable` a unit is listed last, unranked: a few cases
+    make any rate. CSV holds every line.
     """
     cut = read_period(period)
     after = read_cursor(cursor, int)
     async with database.computing() as connection:
-        source, _, _ = await _seen(connection, cut, known_at)
+        seen = await usecases.seen_at(connection, cut, known_at)
         await in_scope(connection, principal, under)
         everyone = await usecases.everyone_under(connection, under, cut)
         national = await store.national_row(
-            connection, cut.code, cut.end, measure, category, source=source
+            connection, cut.code, cut.end, measure, category, source=seen.source
         )
         rows = await store.ranking(
             connection,
             cut.code,
             cut.end,
-            source=source,
+            source=seen.source,
             measure=measure,
             category=category,
             kind=kind,
@@ -225,6 +214,7 @@ async def get_ranking(
             seen=principal.codes,
             after=int(str(after[0])) if after and format == "json" else 0,
             limit=limit + 1 if format == "json" else None,
+            min_enforceable=min_enforceable,
         )
     first = shown.national_line(national) if national else None
 

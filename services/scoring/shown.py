@@ -115,14 +115,6 @@ class Scorecard(TypedDict):
     why: NotRequired[dict[str, str]]
 
 
-class UnitScorecards(TypedDict):
-    """All rows of one unit for one period."""
-
-    unit: str
-    period: str
-    items: list[Scorecard]
-
-
 class RankingLine(TypedDict):
     """One printed line; `stt` counts what is printed."""
 
@@ -157,6 +149,7 @@ class TargetShown(TypedDict):
     operator: str
     basis: str | dict[str, str]
     document: Document
+    in_force: bool
     recorded_at: str | None
 
 
@@ -168,7 +161,9 @@ def scorecard(row: Row, known_at: str | None, days: Days) -> Scorecard:
         why["rate"] = _why_no_rate(row)
     target = _target(row)
     if target is None:
-        why |= dict.fromkeys(("target", "met", "shortfall"), "no_target")
+        # The nearest target holds, even where its table says nothing of the period.
+        silent = "no_target" if row["target_unit"] is None else "no_target_for_period"
+        why |= dict.fromkeys(("target", "met", "shortfall"), silent)
     elif rate is None:
         why |= dict.fromkeys(("met", "shortfall"), why["rate"])
     judged = target is not None and rate is not None
@@ -342,6 +337,7 @@ def target(row: Row) -> TargetShown:
         operator=row["operator"],
         basis=basis,
         document=row["document"],
+        in_force=row["in_force"],
         recorded_at=written(row["recorded_at"]),
     )
 

@@ -46,7 +46,7 @@ def test_every_shipped_rule_loads_with_its_examples() -> None:
 def test_the_rule_of_letter_679() -> None:
     rule = shipped("below-last-year")
 
-    assert rule.version == 1
+    assert rule.version == 2
     assert rule.title.vi == "Kết quả thấp hơn cùng kỳ năm trước"
     assert rule.basis[0].document == "679/TCTHADS-TKDLCN"
     assert rule.basis[0].date == date(2022, 3, 8)
