@@ -51,3 +51,12 @@ def at_most(name: str, took: list[float], reach: float) -> Result:
     """An absolute time of this machine: printed, never asserted by a test."""
     value = median(took)
     return Result(name, value, "s", None, None, f"<= {reach} s", value <= reach)
+
+
+def at_most_times(
+    name: str, took: list[float], limit: list[float], reach: float
+) -> Result:
+    """How many times the limit's time it takes."""
+    value, bound = median(took), median(limit)
+    ratio = round(value / bound, 2)
+    return Result(name, value, "s", bound, ratio, f"<= {reach} x", ratio <= reach)

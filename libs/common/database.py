@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
+from asyncpg.transaction import Transaction
 
 Connection: TypeAlias = (
     "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
@@ -119,21 +120,23 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Connection]:
-        """One unchanging picture for several queries of one answer."""
-        async with (
-            self.connection() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
+        """One unchanging picture for several queries of one answer.
+
+        Inside `joined` it is what that transaction sees, moving as others commit.
+        """
+        async with self.connection() as connection, self._picture(connection, True):
             yield connection
 
     @asynccontextmanager
     async def computing(self) -> AsyncIterator[Connection]:
         """The same, where the answer needs a table of its own that goes with it."""
-        async with (
-            self.connection() as connection,
-            connection.transaction(isolation="repeatable_read"),
-        ):
+        async with self.connection() as connection, self._picture(connection, False):
             yield connection
+
+    def _picture(self, connection: Connection, readonly: bool) -> Transaction:
+        if self.role in _JOINED.get():  # an isolation is chosen once, at the outermost
+            return connection.transaction()
+        return connection.transaction(isolation="repeatable_read", readonly=readonly)
 
     async def listener(self) -> asyncpg.Connection[asyncpg.Record]:
         """A connection of its own for LISTEN; the caller closes it."""

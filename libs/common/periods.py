@@ -96,6 +96,27 @@ class Period:
         year = int(self.code[:4]) - 1
         return Period._read(f"{year:04d}{self.code[4:]}")
 
+    def month_before(self) -> Period | None:
+        """The month end before it in the same working year; None in October.
+
+        >>> Period.parse("2025-09-12").month_before().code
+        '2025M11'
+        """
+        last = Period.ending(self.end.replace(day=1) - timedelta(days=1))
+        return last if last.working_year == self.working_year else None
+
+    def two_years(self) -> tuple[Period, ...]:
+        """The 24 months before a month, and itself; empty for an ad hoc day.
+
+        >>> [p.code for p in Period.parse("2022M05").two_years()][::12]
+        ['2020M05', '2021M05', '2022M05']
+        """
+        if self.months is None:
+            return ()
+        last = int(self.code[:4]) * 12 + self.months - 1
+        counted = (divmod(month, 12) for month in range(last - 24, last + 1))
+        return tuple(Period(f"{y:04d}M{m + 1:02d}") for y, m in counted)
+
     def later_cuts(self) -> tuple[Period, ...]:
         """Every period whose year-earlier cut this is.
 

@@ -337,7 +337,7 @@ def _by_rule(one: Judged, finding: Finding) -> Matter:
 def _illustrative(one: Judged) -> bool:
     """Whether any row that the rule read is made up."""
     names = {name for leaf in one.trace for name in (leaf.name, leaf.right or "")}
-    read_last_year = any(name.startswith("last_year.") for name in names)
+    read_last_year = any(name.startswith(("last_year.", "change.")) for name in names)
     made_up: bool = one.row["illustrative"]
     return made_up or (read_last_year and one.row["last_illustrative"])
 

@@ -330,5 +330,6 @@ _WRITTEN: Final[Mapping[Kind, str]] = {
     Kind.DATE: "2022-03-08",
     Kind.PERCENT: '"73.45"',
     Kind.POINTS: '"10.60"',
+    Kind.DECIMAL: '"3.50"',
     Kind.FLAG: "true",
 }

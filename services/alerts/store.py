@@ -8,6 +8,7 @@ from datetime import date, datetime
 
 from libs.common.database import Connection, Row
 from services.alerts.domain.facts import COLUMNS
+from services.alerts.domain.past_words import PAST_WORDS
 from services.alerts.domain.rules import Step
 from services.alerts.domain.timers import Timer
 
@@ -18,6 +19,7 @@ _SCORED = {
     *("target_rate", "target_operator", "last_rate", "last_points", "national_rate"),
     *("shortfall_points", "above_national", "met"),
     *("rank_position", "rank_of", "rank_from_bottom"),
+    *(column for _, _, column, _, _ in PAST_WORDS),
 }
 _READ = ", ".join(
     f"{'s' if column in _SCORED else 'u' if column == 'kind' else 'f'}.{column}"

@@ -109,6 +109,11 @@ figure = Table(
     Column("published_rate", Numeric(5, 2)),
     moment("received_at"),
     *(Column(name, BigInteger) for name in COLUMNS),
+    Index(
+        "ix_figure_total",
+        *("period", "unit", "measure", "revision"),
+        postgresql_where=text("category = 'all'"),
+    ),
 )
 
 closing = Table(

@@ -186,7 +186,10 @@ async def record(
             )
         odd = [*warnings, *await _undeclared(connection, changed)]
         odd += await _odd(connection, changed, batch, dry_run)
-        await publish(connection, _news(changed, batch, request, now, dry_run))
+        reported = await store.periods_with_reports(connection)
+        await publish(
+            connection, _news(changed, reported, batch, request, now, dry_run)
+        )
     return Receipt(
         batch,
         len(changed),
@@ -326,7 +329,12 @@ async def _odd(
             rows = await store.falls(
                 connection, earlier.code, later.code, list(reports)
             )
-            found += [_fall(reports[row["unit"]], row, earlier, later) for row in rows]
+            found += [
+                _fall(reports[row["unit"]], number, row, earlier, later)
+                for row in rows
+                for number, sent in enumerate(reports[row["unit"]].rows)
+                if sent.cell == (row["measure"], row["category"])
+            ]
     return found
 
 
@@ -343,12 +351,9 @@ def _neighbours(
         yield period, min(behind, key=lambda cut: cut.end)
 
 
-def _fall(report: Report, row: Record, earlier: Period, later: Period) -> Fault:
-    number = next(
-        n
-        for n, r in enumerate(report.rows)
-        if r.cell == (row["measure"], row["category"])
-    )
+def _fall(
+    report: Report, number: int, row: Record, earlier: Period, later: Period
+) -> Fault:
     column, before, behind = row["column"], row["earlier"], row["later"]
     constant = column == "carried_over"
     return fault(
@@ -366,15 +371,22 @@ def _fall(report: Report, row: Record, earlier: Period, later: Period) -> Fault:
 
 def _news(
     changed: Sequence[Changed],
+    reported: Sequence[str],
     batch: str,
     request: str | None,
     now: datetime,
     dry_run: bool,
 ) -> list[News]:
-    """One event per period; the same cut a year later looks back at this one."""
+    """One event per period that changed, and per period that looks back at one.
+
+    The same cut a year later does, and so do the months of two years.
+    """
     periods = {Period.parse(one.report.period) for one in changed}
     later = {cut for period in periods for cut in period.later_cuts()}
     touched = periods | {cut for cut in later if cut.end <= clock.day_of(now)}
+    for cut in map(Period.parse, reported):
+        if not periods.isdisjoint((*cut.two_years(), cut.month_before())):
+            touched.add(cut)
     if dry_run:
         return [News(FIGURES_PROPOSED, p.code, batch, request) for p in sorted(touched)]
     return [

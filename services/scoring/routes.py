@@ -6,7 +6,6 @@ import asyncio
 import csv
 import io
 from collections.abc import Sequence
-from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -15,8 +14,8 @@ from fastapi.responses import JSONResponse
 
 from libs.common import clock, lenses
 from libs.common.access import Reader, allows, in_scope
-from libs.common.clock import written
-from libs.common.database import Connection, Database, Row
+from libs.common.database import Database, Row
+from libs.common.figures import LARGEST_COUNT
 from libs.common.http import Day, api_router, database_of, read_period
 from libs.common.keys import ROOT, Principal
 from libs.common.paging import Cursor, Limit, Page, page, read_cursor
@@ -25,19 +24,18 @@ from libs.common.platform import Moment
 from libs.common.problems import NotFound, Text, unknown_unit_in_path
 from libs.common.upserts import Upserted
 from services.scoring import appendix, shown, store, usecases
-from services.scoring.schemas import Category, TargetsIn
+from services.scoring.schemas import Category, Measure, TargetsIn
 from services.scoring.shown import (
     Ranking,
     RankingLine,
     Scorecard,
     TargetShown,
-    UnitScorecards,
 )
+from services.scoring.shown_indicators import UnitScorecards
 from services.scoring.store import TargetRow
 
 router = api_router()
 Scoring = Annotated[Database, database_of("scoring")]
-Measure = Literal["cases", "money"]
 Kind = Literal["national", "province", "office", "officer", "other"]
 KnownAt = Moment | Day | None
 PeriodIn = Annotated[str, Path(max_length=10, examples=["2022M05"])]
@@ -72,11 +70,12 @@ async def list_targets(
     database: Scoring,
     unit: str = ROOT,
     year: Annotated[int | None, Query(ge=2000, le=2199)] = None,
+    history: bool = False,
     known_at: KnownAt = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Page[TargetShown]:
-    """The targets in force at and under a unit."""
+    """The targets in force at and under a unit; with `history` the amended ones too."""
     after = read_cursor(cursor, int)
     async with database.reading() as connection:
         if known_at is not None:
@@ -86,6 +85,7 @@ async def list_targets(
             connection,
             year=year,
             units=units,
+            history=history,
             after=int(str(after[0])) if after else 0,
             limit=limit + 1,
         )
@@ -109,12 +109,12 @@ async def list_scorecards(
     cut = read_period(period)
     after = read_cursor(cursor, str, str, str, str)
     async with database.computing() as connection:
-        source, known = await _seen(connection, cut, known_at)
+        seen = await usecases.seen_at(connection, cut, known_at)
         rows = await store.scorecards(
             connection,
             cut.code,
             cut.end,
-            source=source,
+            source=seen.source,
             units=await in_scope(connection, principal, under, cut.end),
             measure=measure,
             category=category,
@@ -126,7 +126,7 @@ async def list_scorecards(
         rows,
         limit,
         lambda r: [r["name_sort"], r["unit"], r["measure"], r["category"]],
-        lambda row: shown.scorecard(row, known),
+        lambda row: shown.scorecard(row, seen.known_at, seen.days),
     )
 
 
@@ -138,33 +138,20 @@ async def get_scorecards(
     database: Scoring,
     known_at: KnownAt = None,
 ) -> UnitScorecards:
-    """All rows of one unit for one period."""
+    """All rows of one unit for one period, with how each figure came about."""
     cut = read_period(period)
     async with database.computing() as connection:
         if not principal.sees(unit):
             raise unknown_unit_in_path(unit)
-        source, known = await _seen(connection, cut, known_at)
+        seen = await usecases.seen_at(connection, cut, known_at)
         rows = await store.scorecards(
-            connection, cut.code, cut.end, source=source, units=[unit]
+            connection, cut.code, cut.end, source=seen.source, units=[unit]
         )
         if not rows:
             await in_scope(connection, principal, unit)
             raise _not_reported(unit, cut)
-    return UnitScorecards(
-        unit=unit,
-        period=cut.code,
-        items=[shown.scorecard(row, known) for row in rows],
-    )
-
-
-async def _seen(
-    connection: Connection, cut: Period, known_at: datetime | date | None
-) -> tuple[str, str | None]:
-    """Where the scorecards stand as known at a moment, and that moment as written."""
-    now = await clock.business_now(connection)
-    moment = None if known_at is None else min(clock.end_of(known_at), now)
-    source = await usecases.cards_as_known(connection, cut, moment)
-    return source, written(moment or now)
+        items = await usecases.explained(connection, rows, cut, seen)
+    return UnitScorecards(unit=unit, period=cut.code, items=items)
 
 
 def _not_reported(unit: str, cut: Period) -> NotFound:
@@ -198,6 +185,7 @@ async def get_ranking(
     category: Category = "all",
     kind: Kind = "province",
     under: str = ROOT,
+    min_enforceable: Annotated[int, Query(ge=0, le=LARGEST_COUNT)] = 0,
     format: Literal["json", "csv", "xlsx"] = "json",
     known_at: KnownAt = None,
     limit: Limit = 100,
@@ -206,22 +194,23 @@ async def get_ranking(
     """The letter's appendix: by published rate, the national row first as STT 1.
 
     It ranks among all units of the kind under `under` and prints those that the
-    key may see. CSV and xlsx hold every line; the mapping `appendix` reads the xlsx.
+    key may see. Below `min_enforceable` a unit is listed last, unranked: a few cases
+    make any rate. CSV and xlsx hold every line; the mapping `appendix` reads the xlsx.
     """
     cut = read_period(period)
     after = read_cursor(cursor, int)
     async with database.computing() as connection:
-        source, _ = await _seen(connection, cut, known_at)
+        seen = await usecases.seen_at(connection, cut, known_at)
         await in_scope(connection, principal, under)
         everyone = await usecases.everyone_under(connection, under, cut)
         national = await store.national_row(
-            connection, cut.code, cut.end, measure, category, source=source
+            connection, cut.code, cut.end, measure, category, source=seen.source
         )
         rows = await store.ranking(
             connection,
             cut.code,
             cut.end,
-            source=source,
+            source=seen.source,
             measure=measure,
             category=category,
             kind=kind,
@@ -229,6 +218,7 @@ async def get_ranking(
             seen=principal.codes,
             after=int(str(after[0])) if after and format == "json" else 0,
             limit=limit + 1 if format == "json" else None,
+            min_enforceable=min_enforceable,
         )
     first = shown.national_line(national) if national else None
 

@@ -18,6 +18,9 @@ Rate = Annotated[
         description="Percent, 0 to 100, at most 2 decimals, as a string.",
     ),
 ]
+Measure = Literal[
+    "cases", "money", "complaints", "administrative", "decisions", "guidance"
+]
 Category = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 
@@ -41,7 +44,7 @@ class TargetIn(Body):
 
     unit: UnitCode
     year: Annotated[int, Field(ge=2000, le=2199)]
-    measure: Literal["cases", "money"]
+    measure: Measure
     category: Category = "all"
     rate: Rate
     operator: Literal["at_least", "more_than"]

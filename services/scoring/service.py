@@ -8,13 +8,14 @@ from libs.common.database import Database
 from libs.common.events import FIGURES_CHANGED, FIGURES_PROPOSED, consume_one
 from libs.common.loops import Loop
 from libs.common.service import Service
+from services.scoring import indicators, routes, routes_workload
 from services.scoring.inbox import figures_changed, figures_proposed
-from services.scoring.routes import router
 
 
 def build(url: str, *, backoff: timedelta = timedelta(seconds=1)) -> Service:
     """The service under its own database role, with the loop that scores."""
     database = Database(url, "dondoc_scoring")
+    indicators.shipped()  # a mistake in the file stops here, not at the first reader
 
     async def score() -> bool:
         return await consume_one(
@@ -30,7 +31,7 @@ def build(url: str, *, backoff: timedelta = timedelta(seconds=1)) -> Service:
         name="scoring",
         summary="Figures become comparisons: rates, yardsticks, ranks.",
         database=database,
-        routers=[router],
+        routers=[routes.router, routes_workload.router],
         loops=[
             Loop("scoring inbox", score, poll=1.0, topic=FIGURES_CHANGED),
             Loop("scoring previews", preview, poll=1.0, topic=FIGURES_PROPOSED),

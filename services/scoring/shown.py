@@ -13,6 +13,8 @@ from libs.common.database import Row
 from libs.common.figures import published
 from services.scoring.domain import arithmetic
 from services.scoring.domain.arithmetic import Target, met
+from services.scoring.domain.pace import Days
+from services.scoring.shown_past import Change, Month, Pace, change, month, pace
 
 
 class Document(TypedDict):
@@ -76,6 +78,12 @@ class Rank(TypedDict):
     under: str
 
 
+class Runs(TypedDict):
+    """How many reported months in a row, this one last; rows of all cases or money."""
+
+    below_last_year: int | None
+
+
 class Scorecard(TypedDict):
     """Everything computed for one row; what cannot be known is null with a why."""
 
@@ -95,19 +103,16 @@ class Scorecard(TypedDict):
     last_year: LastYear
     rank: Rank | None
     above_national: str | None
+    classification: str | None
+    pace: Pace
+    change: Change | None
+    month: Month
+    runs: Runs
     rolled_up: RolledUp | None
     illustrative: bool
     revision: int
     known_at: str | None
     why: NotRequired[dict[str, str]]
-
-
-class UnitScorecards(TypedDict):
-    """All rows of one unit for one period."""
-
-    unit: str
-    period: str
-    items: list[Scorecard]
 
 
 class RankingLine(TypedDict):
@@ -144,20 +149,25 @@ class TargetShown(TypedDict):
     operator: str
     basis: str | dict[str, str]
     document: Document
+    in_force: bool
     recorded_at: str | None
 
 
-def scorecard(row: Row, known_at: str | None) -> Scorecard:
+def scorecard(row: Row, known_at: str | None, days: Days) -> Scorecard:
     """A stored row with its comparisons, and why where one cannot be made."""
     why: dict[str, str] = {}
     rate: Decimal | None = row["rate"]
     if rate is None:
-        why["rate"] = "no_denominator" if row["enforceable"] == 0 else "no_figures"
+        why["rate"] = _why_no_rate(row)
     target = _target(row)
     if target is None:
-        why |= dict.fromkeys(("target", "met", "shortfall"), "no_target")
+        # The nearest target holds, even where its table says nothing of the period.
+        silent = "no_target" if row["target_unit"] is None else "no_target_for_period"
+        why |= dict.fromkeys(("target", "met", "shortfall"), silent)
     elif rate is None:
         why |= dict.fromkeys(("met", "shortfall"), why["rate"])
+    judged = target is not None and rate is not None
+    shortfall = _lacking(row, rate, why) if judged and rate is not None else None
     shown = Scorecard(
         unit=row["unit"],
         name=row["name"],
@@ -170,11 +180,16 @@ def scorecard(row: Row, known_at: str | None) -> Scorecard:
         done_basis=row["done_basis"],
         rate=_text(rate),
         target=target,
-        met=None if target is None or rate is None else met(rate, _asked(row)),
-        shortfall=None if target is None or rate is None else _lacking(row, rate, why),
+        met=met(rate, _asked(row)) if judged and rate is not None else None,
+        shortfall=shortfall,
         last_year=_last_year(row, rate),
         rank=_rank(row),
         above_national=_text(_minus(rate, row["national_rate"])),
+        classification=_classification(row, why),
+        pace=pace(row, shortfall and shortfall["needed"], days, why),
+        change=change(row, why),
+        month=month(row),
+        runs=Runs(below_last_year=row["runs_below_last_year"]),
         rolled_up=_rolled_up(row, rate),
         illustrative=row["illustrative"],
         revision=row["revision"],
@@ -183,6 +198,31 @@ def scorecard(row: Row, known_at: str | None) -> Scorecard:
     if why:
         shown["why"] = why
     return shown
+
+
+def _why_no_rate(row: Row) -> str:
+    done, enforceable = row["done"], row["enforceable"]
+    if enforceable == 0:
+        return "no_denominator"
+    if done is not None and enforceable is not None and done > enforceable:
+        return "more_done_than_there_is"
+    return "no_figures"
+
+
+def _classification(row: Row, why: dict[str, str]) -> str | None:
+    """The enforceable share of all that is to be enforced."""
+    enforceable, whole = row["enforceable"], row["to_enforce"]
+    if row["measure"] not in ("cases", "money"):
+        why["classification"] = "not_of_this_measure"
+    elif enforceable is None or whole is None:
+        why["classification"] = "no_counts"
+    elif whole == 0:
+        why["classification"] = "no_denominator"
+    elif enforceable > whole:
+        why["classification"] = "more_enforceable_than_there_is"
+    else:
+        return _text(published(enforceable, whole))
+    return None
 
 
 def gone(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -297,6 +337,7 @@ def target(row: Row) -> TargetShown:
         operator=row["operator"],
         basis=basis,
         document=row["document"],
+        in_force=row["in_force"],
         recorded_at=written(row["recorded_at"]),
     )
 

@@ -8,17 +8,22 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from libs.common.database import Connection, Row
+from libs.common.periods import Period
+from services.scoring.past import MOVEMENTS
 
 
 @dataclass(frozen=True, slots=True)
 class TargetRow:
-    """A target as it is kept; a later row of the same cell amends the earlier."""
+    """A target as it is kept; a later row of the same cell amends the earlier.
+
+    As it holds for a period, `rate` is None where its table is silent.
+    """
 
     unit: str
     year: int
     measure: str
     category: str
-    rate: Decimal
+    rate: Decimal | None
     operator: str
     basis: str | Mapping[str, str]
     document: Mapping[str, object]
@@ -39,6 +44,23 @@ async def current_targets(connection: Connection, year: int) -> list[TargetRow]:
         year,
     )
     return [TargetRow(**row) for row in rows]
+
+
+async def set_before(
+    connection: Connection, targets: Sequence[TargetRow]
+) -> set[tuple[int, str, date]]:
+    """(index, number, date) of every document that set a target of the same cell."""
+    rows = await connection.fetch(
+        "SELECT n - 1 AS index, document->>'number' AS number,"
+        " (document->>'date')::date AS date FROM scoring.target JOIN unnest($1::text[],"
+        "  $2::int[], $3::text[], $4::text[]) WITH ORDINALITY"
+        "  AS t (unit, year, measure, category, n) USING (unit, year, measure, category)",
+        [t.unit for t in targets],
+        [t.year for t in targets],
+        [t.measure for t in targets],
+        [t.category for t in targets],
+    )
+    return {(row["index"], row["number"], row["date"]) for row in rows}
 
 
 async def keep_targets(
@@ -64,20 +86,22 @@ async def targets_listed(
     *,
     year: int | None,
     units: Sequence[str],
+    history: bool,
     after: int,
     limit: int,
 ) -> list[Row]:
-    """Targets in force among these units, oldest first."""
+    """Targets among these units, oldest first: those in force, or all that ever were."""
     return await connection.fetch(
-        "SELECT * FROM (SELECT DISTINCT ON (unit, year, measure, category) *"
-        " FROM scoring.target WHERE unit = ANY($1) AND ($2::int IS NULL OR year = $2)"
-        " AND recorded_at <= (SELECT platform.known_at())"
-        " ORDER BY unit, year, measure, category, id DESC) t"
-        " WHERE id > $3 ORDER BY id LIMIT $4",
+        "SELECT * FROM (SELECT *, id = max(id) OVER (PARTITION BY unit, year, measure,"
+        "  category) AS in_force FROM scoring.target"
+        " WHERE unit = ANY($1) AND ($2::int IS NULL OR year = $2)"
+        " AND recorded_at <= (SELECT platform.known_at())) t"
+        " WHERE (in_force OR $5) AND id > $3 ORDER BY id LIMIT $4",
         units,
         year,
         after,
         limit,
+        history,
     )
 
 
@@ -128,6 +152,51 @@ async def scorecards(
     )
 
 
+FIGURE_COLUMNS = (
+    *("carried_over", "newly_accepted", "total_accepted", "entrusted", "withdrawn"),
+    *("pulled_up", "to_enforce", "enforceable", "done", "completed", "terminated"),
+    *("reduced", "in_progress", "postponed_suspended", "not_enforceable"),
+    *("carried_forward", "separate_ledger", "enforceable_over_1y"),
+    *("resolved", "resolved_in_time"),
+)
+"""What a report may hold of one row."""
+
+
+async def figures_of(connection: Connection, unit: str, period: str) -> list[Row]:
+    """The rows that a unit reported for a period, with what scoring reads of them."""
+    return await connection.fetch(
+        f"SELECT measure, category, f.revision, document, document_date, published_rate,"
+        f" {', '.join(f'f.{name}' for name in FIGURE_COLUMNS)}, form, received_at,"
+        " scoring.numerator(measure, done, completed, terminated, reduced, resolved,"
+        "  resolved_in_time) AS counted"
+        " FROM ingest.current_figure f LEFT JOIN ingest.published_report r"
+        "  ON r.unit = f.unit AND r.period = f.period AND r.revision = f.revision"
+        " WHERE f.unit = $1 AND f.period = $2",
+        unit,
+        period,
+    )
+
+
+async def predecessors_of(
+    connection: Connection, unit: str, period: Period
+) -> list[Row]:
+    """What the units that it came from had a year earlier, row by row."""
+    last = period.year_earlier()
+    return await connection.fetch(
+        "WITH RECURSIVE line AS (SELECT predecessor, successor FROM platform.lineage"
+        "  WHERE effective <= $2 AND effective > $3),"
+        " part AS (SELECT predecessor AS part FROM line WHERE successor = $1"
+        "  UNION SELECT l.predecessor FROM part JOIN line l ON l.successor = part)"
+        " SELECT part, measure, category, done, enforceable FROM part"
+        " JOIN scoring.rated_figure f ON f.unit = part AND f.period = $4"
+        " WHERE part NOT IN (SELECT successor FROM line) ORDER BY part",
+        unit,
+        period.end,
+        last.end,
+        last.code,
+    )
+
+
 async def ranking(
     connection: Connection,
     period: str,
@@ -140,19 +209,23 @@ async def ranking(
     seen: Sequence[str] | None,
     after: int,
     limit: int | None,
+    min_enforceable: int = 0,
     source: str = STORED,
 ) -> list[Row]:
     """Rows by published rate: ranked among all `under`, listed as far as seen.
 
-    Ties share the lower number and stand in order of names; rows without a rate
-    come last, unranked. `line` counts what is printed.
+    Ties share the lower number and stand in order of names; rows without a rate, or
+    with less to enforce than asked for, come last, unranked. What has a rate and no
+    counts is not known to be small. `line` counts what is printed.
     """
     return await connection.fetch(
         f"SELECT * FROM (SELECT *, row_number() OVER ({_ORDER}) AS line FROM ("
-        " SELECT unit, name, name_sort, rate, national_rate,"
-        "  CASE WHEN rate IS NOT NULL THEN rank() OVER (ORDER BY rate DESC NULLS LAST) END AS rank"
+        " SELECT unit, name, name_sort, rate, national_rate, is_ranked, CASE WHEN is_ranked"
+        "  THEN rank() OVER (PARTITION BY is_ranked ORDER BY rate DESC) END AS rank"
+        " FROM (SELECT *, rate IS NOT NULL"
+        "  AND (enforceable >= $10 OR enforceable IS NULL) AS is_ranked"
         f" FROM ({_CARD.format(source=source)} AND measure = $3 AND category = $4 AND kind = $5"
-        "  AND kind <> 'national' AND s.unit = ANY($6)) all_of_them) ranked"
+        "  AND kind <> 'national' AND s.unit = ANY($6)) rows) all_of_them) ranked"
         " WHERE $7::text[] IS NULL OR unit = ANY($7)) lines"
         " WHERE line > $8 ORDER BY line LIMIT $9",
         period,
@@ -164,10 +237,120 @@ async def ranking(
         None if seen is None else list(seen),
         after,
         limit,
+        min_enforceable,
     )
 
 
-_ORDER = "ORDER BY rate DESC NULLS LAST, name_sort, unit"
+_ORDER = "ORDER BY is_ranked DESC, rate DESC NULLS LAST, name_sort, unit"
+
+
+async def outliers(
+    connection: Connection,
+    period: str,
+    end: date,
+    *,
+    source: str,
+    units: Sequence[str],
+    measure: str | None,
+    kind: str | None,
+    after: int,
+    limit: int,
+) -> list[Row]:
+    """Every score of a period's movements, the strongest first."""
+    scores = ", ".join(
+        f"('{name}', '{against}', s.{column}_{name})"
+        for name in MOVEMENTS
+        for against, column in (("history", "outlier"), ("peers", "peers"))
+    )
+    return await connection.fetch(
+        "SELECT * FROM (SELECT *, row_number() OVER (ORDER BY abs(score) DESC, name_sort,"
+        " unit, measure, movement, against) AS line FROM ("
+        f" SELECT s.*, v.* FROM ({_CARD.format(source=source)} AND s.unit = ANY($3)"
+        "   AND category = 'all' AND ($4::text IS NULL OR measure = $4)"
+        "   AND ($5::text IS NULL OR kind = $5)) s"
+        f" CROSS JOIN LATERAL (VALUES {scores}) AS v (movement, against, score)"
+        " WHERE score IS NOT NULL) scored) lines WHERE line > $6 ORDER BY line LIMIT $7",
+        period,
+        end,
+        list(units),
+        measure,
+        kind,
+        after,
+        limit,
+    )
+
+
+async def loads(
+    connection: Connection,
+    period: str,
+    end: date,
+    *,
+    source: str,
+    units: Sequence[str],
+    kind: str,
+    after: tuple[object, ...] | None,
+    limit: int,
+) -> list[Row]:
+    """Units of a kind with their cases and money to enforce, in order of names."""
+    sides = ", ".join(
+        f"max({name}) FILTER (WHERE measure = '{measure}') AS {measure}_{name}"
+        for measure in ("cases", "money")
+        for name in ("to_enforce", "per_officer", "workload_outlier")
+    )
+    return await connection.fetch(
+        f"SELECT unit, name, name_sort, max(officers) AS officers, {sides}"
+        f" FROM ({_CARD.format(source=source)} AND s.unit = ANY($3) AND kind = $4"
+        "  AND category = 'all' AND measure IN ('cases', 'money')) cards"
+        " WHERE $5::text IS NULL OR (name_sort, unit) > ($5, $6)"
+        " GROUP BY unit, name, name_sort ORDER BY name_sort, unit LIMIT $7",
+        period,
+        end,
+        list(units),
+        kind,
+        *(after or (None, None)),
+        limit,
+    )
+
+
+async def officers_of(
+    connection: Connection,
+    period: str,
+    end: date,
+    *,
+    source: str,
+    units: Sequence[str],
+) -> list[Row]:
+    """What each officer under these units reported to have to enforce."""
+    return await connection.fetch(
+        "WITH RECURSIVE below AS (SELECT code AS root, code FROM unnest($3::text[]) code"
+        "  UNION SELECT below.root, u.code FROM below JOIN platform.unit u"
+        "   ON u.parent = below.code AND u.valid_from <= $2"
+        "   AND (u.valid_to IS NULL OR u.valid_to > $2))"
+        f" SELECT below.root, cards.* FROM ({_CARD.format(source=source)}"
+        "  AND kind = 'officer' AND category = 'all' AND to_enforce IS NOT NULL"
+        "  AND measure IN ('cases', 'money')) cards"
+        " JOIN below ON below.code = cards.unit AND below.root <> cards.unit"
+        " ORDER BY to_enforce DESC, name_sort, unit",
+        period,
+        end,
+        list(units),
+    )
+
+
+async def usual_loads(
+    connection: Connection, period: str, end: date, *, source: str, kind: str
+) -> list[Row]:
+    """Median load and median distance from it, among all units of a kind."""
+    return await connection.fetch(
+        "SELECT measure, cardinality(loads) AS units, scoring.median(loads) AS median,"
+        " scoring.mad(loads) AS mad FROM (SELECT measure,"
+        "  array_agg(per_officer ORDER BY per_officer) AS loads"
+        f" FROM ({_CARD.format(source=source)} AND kind = $3 AND category = 'all'"
+        "  AND per_officer IS NOT NULL) cards GROUP BY measure) by_measure",
+        period,
+        end,
+        kind,
+    )
 
 
 async def national_row(

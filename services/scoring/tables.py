@@ -17,8 +17,15 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.common.tables import moment, schema
+from services.scoring.past import MOVEMENTS
 
 scoring = schema("scoring")
+
+MONTHLY = (
+    *("done", "completed", "terminated", "newly_accepted", "entrusted"),
+    *("enforceable", "separate_ledger"),
+)
+"""What a scorecard holds of the time since the month end before."""
 
 target = Table(
     "target",
@@ -65,4 +72,16 @@ scorecard = Table(
     Column("rank_from_bottom", Integer),
     Column("rolled_done", BigInteger, comment="the sum of its children's counts"),
     Column("rolled_enforceable", BigInteger),
+    Column("last_done", BigInteger),
+    Column("last_enforceable", BigInteger),
+    Column("to_enforce", BigInteger),
+    Column("previous_rate", Numeric(5, 2)),
+    *(Column(f"month_{name}", BigInteger) for name in MONTHLY),
+    Column("runs_below_last_year", Integer),
+    *(Column(f"outlier_{name}", Numeric(9, 2)) for name in MOVEMENTS),
+    *(Column(f"peers_{name}", Numeric(9, 2)) for name in MOVEMENTS),
+    Column("usual_done", BigInteger),
+    Column("officers", Integer),
+    Column("per_officer", Numeric(18, 2)),
+    Column("workload_outlier", Numeric(9, 2)),
 )

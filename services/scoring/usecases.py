@@ -2,26 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from functools import cache
 
 from libs.common import clock, keys, lenses
 from libs.common.clock import written
-from libs.common.database import Connection, Database
+from libs.common.database import Connection, Database, Row
 from libs.common.events import FIGURES_CHANGED, News, publish
 from libs.common.keys import Principal
 from libs.common.periods import Period
 from libs.common.problems import Fault, Text, invalid
 from libs.common.upserts import Upserted
-from services.scoring import computing, shown, store
+from libs.common.working_days import working_days
+from services.scoring import computing, indicators, shown, shown_indicators, store
+from services.scoring.domain.indicators import Indicator, values
+from services.scoring.domain.pace import Days
 from services.scoring.domain.yardsticks import rate_for
+from services.scoring.shown_indicators import ExplainedScorecard
 from services.scoring.store import TargetRow
 
 
 async def rescore(connection: Connection, period: Period) -> None:
     """Recompute every scorecard of a period from the rows that stand."""
     await computing.score(connection, period, await _held(connection, period))
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Where the scorecards stand, as known when, and the days of their pace."""
+
+    source: str
+    known_at: str | None
+    days: Days
+
+
+async def seen_at(
+    connection: Connection, period: Period, known_at: datetime | date | None
+) -> Seen:
+    """What stands, or what was known at a moment or at the end of a day."""
+    now = await clock.business_now(connection)
+    moment = None if known_at is None else min(clock.end_of(known_at), now)
+    source = await cards_as_known(connection, period, moment)
+    return Seen(source, written(moment or now), days_at(period, moment or now))
 
 
 async def cards_as_known(
@@ -38,13 +62,49 @@ async def cards_as_known(
     return store.COMPUTED
 
 
+async def explained(
+    connection: Connection, cards: Sequence[Row], period: Period, seen: Seen
+) -> list[ExplainedScorecard]:
+    """Scorecards of one unit, each with the rows and definitions behind it."""
+    unit: str = cards[0]["unit"]
+    reported = {
+        (row["measure"], row["category"]): row
+        for row in await store.figures_of(connection, unit, period.code)
+    }
+    restated = any(card["last_basis"] == "restated" for card in cards)
+    parts = await store.predecessors_of(connection, unit, period) if restated else []
+    found = []
+    for card in cards:
+        cell = card["measure"], card["category"]
+        row = reported.get(cell)
+        counts = {**row, "done": row["counted"]} if row else dict(card)
+        found.append(
+            shown_indicators.explained(
+                shown.scorecard(card, seen.known_at, seen.days),
+                row,
+                values(indicators.shipped(), *cell, period.end, counts),
+                _definition(card["measure"]),
+                period.end,
+                [p for p in parts if (p["measure"], p["category"]) == cell]
+                if card["last_basis"] == "restated"
+                else [],
+            )
+        )
+    return found
+
+
+def _definition(measure: str) -> Indicator | None:
+    """The indicator that the rate of a measure is."""
+    return next((i for i in indicators.shipped() if measure in i.rate_of), None)
+
+
 async def preview(connection: Connection, batch: str, period: Period) -> None:
     """Compute the scorecards that a dry run would change, and keep them as proposed."""
     await lenses.as_proposed(connection, batch)
     await computing.compute(connection, period, await _held(connection, period))
     changed = [dict(row) for row in await computing.changes(connection, period)]
     await lenses.propose(connection, batch, lenses.SCORECARDS, period.code, changed)
-    now = written(await clock.business_now(connection))
+    now = await clock.business_now(connection)
     cells = {(c["unit"], c["measure"], c["category"]) for c in changed}
     cards = await store.scorecards(
         connection,
@@ -55,7 +115,7 @@ async def preview(connection: Connection, batch: str, period: Period) -> None:
         limit=None,
     )
     shown_ = [
-        shown.scorecard(card, now)
+        shown.scorecard(card, written(now), days_at(period, now))
         for card in cards
         if (card["unit"], card["measure"], card["category"]) in cells
     ]
@@ -64,13 +124,23 @@ async def preview(connection: Connection, batch: str, period: Period) -> None:
     await lenses.propose(connection, batch, lenses.CARDS, period.code, answer)
 
 
+def days_at(period: Period, moment: datetime) -> Days:
+    """The days that a pace of this period is measured in, asked at a moment."""
+    return Days.of(period, clock.day_of(moment), _calendar())
+
+
+@cache
+def _calendar() -> Callable[[date], bool]:
+    return working_days()
+
+
 async def _held(connection: Connection, period: Period) -> list[TargetRow]:
     """The targets of the working year as they hold for one of its periods."""
     targets = await store.current_targets(connection, period.working_year)
     return [
-        replace(target, rate=rate)
+        replace(target, rate=rate_for(target.rate, target.basis, period))
         for target in targets
-        if (rate := rate_for(target.rate, target.basis, period)) is not None
+        if target.rate is not None
     ]
 
 
@@ -122,8 +192,44 @@ async def _check_targets(
         if target.cell in seen:
             faults.append(Fault(f"/targets/{index}", "duplicate_row", _TWICE))
         seen.add(target.cell)
+    if not faults:
+        faults = _out_of_chain(targets, await store.set_before(connection, targets))
     if faults:
         raise invalid(faults)
+
+
+def _out_of_chain(
+    targets: Sequence[TargetRow], set_before: Set[tuple[int, str, date]]
+) -> list[Fault]:
+    """Amendments of what no document set, or of what was decided later."""
+    faults = []
+    for index, target in enumerate(targets):
+        amends = target.document.get("amends")
+        days = [day for i, number, day in set_before if (i, number) == (index, amends)]
+        if amends is None:
+            continue
+        if not days:
+            pointer = f"/targets/{index}/document/amends"
+            faults.append(Fault(pointer, "amends_unknown", _sets_none(str(amends))))
+        elif date.fromisoformat(str(target.document["date"])) < min(days):
+            pointer = f"/targets/{index}/document/date"
+            faults.append(Fault(pointer, "amends_later", _earlier(min(days))))
+    return faults
+
+
+def _sets_none(number: str) -> Text:
+    return Text(
+        f"«{number}» chưa giao chỉ tiêu này; hãy gửi văn bản đó trước, hoặc bỏ amends.",
+        f"{number!r} set no target of this unit, year, measure and category; send that"
+        " document first, or leave `amends` out.",
+    )
+
+
+def _earlier(day: date) -> Text:
+    return Text(
+        f"Văn bản sửa đổi có ngày trước văn bản được sửa ({day}).",
+        f"The amending document is dated before the one it amends ({day}).",
+    )
 
 
 _TWICE = Text(

@@ -156,7 +156,7 @@ async def scored(world: World, *reports: dict[str, Any]) -> None:
 async def test_a_matter_says_what_is_owed_by_when_and_why(world: World) -> None:
     matter = await below_last_year(world)
 
-    assert matter["rule"] == {"id": BELOW, "version": 1}
+    assert matter["rule"] == {"id": BELOW, "version": 2}
     assert (matter["unit"], matter["period"]) == ("A", MAY)
     assert (matter["measure"], matter["category"]) == ("cases", "all")
     assert (matter["state"], matter["severity"], matter["sequence"]) == ("open", "medium", 1)  # fmt: skip

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.alerts import rulebook
+from services.alerts.domain.checking import parse
 from services.alerts.domain.rules import (
     Closes,
     OnDay,
@@ -18,6 +19,7 @@ from services.alerts.domain.rules import (
     Step,
     Unknown,
 )
+from services.alerts.domain.vocabulary import VOCABULARY
 from services.alerts.rule_json import dump
 from services.alerts.rulebook import RuleErrors, load_directory, load_text
 
@@ -44,7 +46,7 @@ def test_every_shipped_rule_loads_with_its_examples() -> None:
 def test_the_rule_of_letter_679() -> None:
     rule = shipped("below-last-year")
 
-    assert rule.version == 1
+    assert rule.version == 2
     assert rule.title.vi == "Kết quả thấp hơn cùng kỳ năm trước"
     assert rule.basis[0].document == "679/TCTHADS-TKDLCN"
     assert rule.basis[0].date == date(2022, 3, 8)
@@ -248,3 +250,19 @@ def test_a_folder_gives_what_loads_and_what_does_not(tmp_path: Path) -> None:
         "renamed.yaml",
     ]
     assert problems[1].hint == "below-last-year.yaml"
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "rate < previous.rate and change.denominator_share >= 50 %",
+        "outlier.reclassified >= 3.5 or outlier.entrusted_among_peers > 3.5",
+        "met and 2 * month.done < month.usual_done",
+        "runs.below_last_year >= 3",
+        "workload.cases_per_officer > 250 and workload.outlier >= 2",
+        "workload.money_per_officer > 20_000_000_000 vnd",
+        "classification < 70 %",
+    ],
+)
+def test_what_scoring_computes_over_several_rows_is_a_name(condition: str) -> None:
+    assert parse(condition, names=VOCABULARY)

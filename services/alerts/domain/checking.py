@@ -341,5 +341,6 @@ def _repaired(const: Term, other: Term) -> str | None:
     number = str(printed(const.value, const.kind))
     if "." in number:
         number = number.rstrip("0").rstrip(".")
-    unit = {Kind.PERCENT: " %", Kind.POINTS: " pp", Kind.NUMBER: "", Kind.COUNT: ""}
+    bare = dict.fromkeys((Kind.NUMBER, Kind.DECIMAL, Kind.COUNT), "")
+    unit = {Kind.PERCENT: " %", Kind.POINTS: " pp", **bare}
     return number + unit.get(kind_of(other), f" {kind_of(other).value}")

@@ -32,7 +32,7 @@ from services.alerts.domain.vocabulary import NUMERIC, Kind
 
 _MONEY_OR_CASES: Final = frozenset({Kind.COUNT, Kind.VND, Kind.CASES})
 _ADDED: Final = frozenset(
-    {Kind.POINTS, Kind.NUMBER, Kind.DAYS, Kind.WDAYS, *_MONEY_OR_CASES}
+    {Kind.POINTS, Kind.NUMBER, Kind.DECIMAL, Kind.DAYS, Kind.WDAYS, *_MONEY_OR_CASES}
 )
 _DIFFERENT: Final[Mapping[tuple[str, Kind, Kind], Kind]] = {
     ("-", Kind.PERCENT, Kind.PERCENT): Kind.POINTS,

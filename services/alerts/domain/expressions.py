@@ -230,7 +230,7 @@ def _literal(const: Const) -> str:
         return f"{text} %"
     if const.kind is Kind.POINTS:
         return f"{text} pp"
-    if const.kind in (Kind.NUMBER, Kind.COUNT, Kind.DATE):
+    if const.kind in (Kind.NUMBER, Kind.DECIMAL, Kind.COUNT, Kind.DATE):
         return text
     return f"{text} {const.kind.value}"
 

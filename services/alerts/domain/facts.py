@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from libs.common.periods import Period
+from services.alerts.domain.past_words import PAST_WORDS
 from services.alerts.domain.rules import TraceLeaf
 from services.alerts.domain.vocabulary import VOCABULARY, Facts, Printed, Value
 
@@ -24,6 +25,7 @@ _COLUMN_OF = {
     "rank.from_bottom": "rank_from_bottom",
     "unit.code": "unit",
     "unit.kind": "kind",
+    **{name: column for name, _, column, _, _ in PAST_WORDS},
 }
 _COMPUTED = {"at", "days_left", "period.months", "period.end"}
 

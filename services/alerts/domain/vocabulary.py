@@ -10,12 +10,13 @@ from enum import StrEnum
 from typing import Final
 
 from libs.common.figures import LARGEST_COUNT
+from services.alerts.domain.past_words import PAST_WORDS
 
 Value = int | str | bool | tuple[str, ...]
 Facts = Mapping[str, Value | None]
-"""One row as rules see it. Every number is whole: percent and points in hundredths
-(73.45 is 7345), money in đồng, dates as `date.toordinal()`. A name that is missing
-or None is unknown, which is not the same as zero or false."""
+"""One row as rules see it. Every number is whole: percent, points and decimals in
+hundredths (73.45 is 7345), money in đồng, dates as `date.toordinal()`. A name that is
+missing or None is unknown, which is not the same as zero or false."""
 
 Printed = int | str | bool | list[str] | None
 
@@ -37,6 +38,7 @@ class Kind(StrEnum):
     CASES = "cases"
     COUNT = "count"
     NUMBER = "number"
+    DECIMAL = "decimal"
     DAYS = "days"
     WDAYS = "wdays"
     DATE = "date"
@@ -45,7 +47,7 @@ class Kind(StrEnum):
     LIST = "list"
 
 
-HUNDREDTHS: Final = frozenset({Kind.PERCENT, Kind.POINTS})
+HUNDREDTHS: Final = frozenset({Kind.PERCENT, Kind.POINTS, Kind.DECIMAL})
 NUMERIC: Final = frozenset(Kind) - {Kind.FLAG, Kind.TEXT, Kind.LIST}
 
 UNITS: Final[Mapping[str, Kind]] = {
@@ -60,16 +62,7 @@ UNITS: Final[Mapping[str, Kind]] = {
 }
 """How a literal's unit is written, and the kind it gives."""
 
-LATER: Final = (
-    "previous.",
-    "month.",
-    "runs.",
-    "outlier.",
-    "change.",
-    "case.",
-    "obligation.",
-    "reported",
-)
+LATER: Final = ("case.", "obligation.", "reported")
 """Beginnings of names that belong to the language but cannot be used yet."""
 
 
@@ -92,7 +85,13 @@ _WORDS: Final = (
         "Loại đơn vị: national, province, office, officer, other",
         "Kind of unit: national, province, office, officer, other",
     ),
-    ("measure", Kind.TEXT, "Việc (cases) hoặc tiền (money)", "cases or money"),
+    (
+        "measure",
+        Kind.TEXT,
+        "Việc (cases), tiền (money), khiếu nại (complaints), án hành chính"
+        " (administrative), quyết định (decisions), hướng dẫn nghiệp vụ (guidance)",
+        "cases, money, complaints, administrative, decisions or guidance",
+    ),
     (
         "category",
         Kind.TEXT,
@@ -222,7 +221,11 @@ _WORDS: Final = (
 )
 
 VOCABULARY: Final[Names] = {
-    name: Name(name, kind, Bilingual(vi, en)) for name, kind, vi, en in _WORDS
+    **{name: Name(name, kind, Bilingual(vi, en)) for name, kind, vi, en in _WORDS},
+    **{
+        name: Name(name, Kind(kind), Bilingual(vi, en))
+        for name, kind, _, vi, en in PAST_WORDS
+    },
 }
 
 

@@ -315,7 +315,7 @@ def test_an_operator_negated_or_turned_twice_is_itself(operator: Operator) -> No
         ),
         pytest.param('rate > param("k")', 1, 14, None, id="no such parameter"),
         pytest.param("rate > param(k)", 1, 8, None, id="a parameter without quotes"),
-        pytest.param("previous.rate > 5", 1, 1, None, id="a name of a later version"),
+        pytest.param("reported.late > 5", 1, 1, None, id="a name of a later version"),
         pytest.param("rate > $x", 1, 8, None, id="unreadable"),
         pytest.param("not", 1, 4, None, id="not nothing"),
         pytest.param("rate > 5 and", 1, 13, None, id="and nothing"),

@@ -266,7 +266,7 @@ def some_question(chance: random.Random) -> Condition:
 
 def some_comparison(chance: random.Random) -> Condition:
     op: Operator = chance.choice(get_args(Operator))
-    kind = chance.choice([Kind.PERCENT, Kind.POINTS, Kind.COUNT, Kind.VND, Kind.DATE])
+    kind = chance.choice([Kind.PERCENT, Kind.POINTS, Kind.DECIMAL, Kind.COUNT, Kind.VND, Kind.DATE])  # fmt: skip
     if kind is Kind.DATE:
         born = Ref("decided_on", Kind.DATE)
         anniversary = Anniversary(born, chance.randint(0, 2), "year")
@@ -309,6 +309,7 @@ def some_sum(chance: random.Random, kind: Kind, depth: int) -> Term:
 NEAR: dict[Kind, list[int]] = {
     Kind.PERCENT: [0, 1, 4999, 5000, 5001, 8405, 7907, 10000],
     Kind.POINTS: [0, 1, -1, 498, 500, -1000, -999, 1060],
+    Kind.DECIMAL: [0, 1, -1, 349, 350, 351, -350],
     Kind.COUNT: [0, 1, 7, 10, 11, 7479, 10**12 - 1, 10**12],
     Kind.VND: [
         0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tracemalloc
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -24,6 +25,7 @@ from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 
+MEBIBYTE = 1024 * 1024
 TABLES = ("ingest.enforcement_case", "ingest.case_history", "ingest.case_intake", "platform.batch")  # fmt: skip
 
 
@@ -478,6 +480,27 @@ async def test_json_stays_bounded_where_ndjson_may_be_long(world: World) -> None
     assert as_lines.status_code == 202
     assert claimed.status_code == 413
     assert claimed.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_long_stream_takes_no_more_memory_than_a_short_one(
+    world: World,
+) -> None:
+    async def stream(count: int) -> AsyncIterator[bytes]:
+        for start in range(0, count, 100):
+            padded = (json.dumps(case(n)) + " " * 2000 for n in range(start, start + 100))  # fmt: skip
+            yield lines(*padded)
+
+    async def peak(count: int) -> int:
+        tracemalloc.start()
+        answer = await post(world.admin, stream(count))
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert answer.status_code == 202, answer.text
+        return most
+
+    short, long = await peak(1000), await peak(20_000)
+
+    assert long < short + 4 * MEBIBYTE  # of the 46 that were sent
 
 
 async def test_a_body_that_breaks_off_leaves_nothing(world: World) -> None:

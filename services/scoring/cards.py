@@ -1,0 +1,238 @@
+"""The SQL of a scorecard: one statement for a whole period, from the views of a lens.
+
+Its figures are read once, for three cuts: this one, the same a year earlier, and the
+month end before. A row's figures are the reported ones, else the sum of its children.
+Ranks run over everything; only readers are filtered.
+"""
+
+from __future__ import annotations
+
+from services.scoring.past import JOINED, PAST, READ, SERIES, WORKLOAD
+
+CUMULATIVE = ("completed", "terminated", "newly_accepted", "entrusted")
+"""Columns that count from 1 October, so that a month's own flow is a difference."""
+
+VALUES = (
+    "revision",
+    "illustrative",
+    "done",
+    "enforceable",
+    "done_basis",
+    "rate",
+    "target_rate",
+    "target_operator",
+    "target_document",
+    "target_unit",
+    "last_period",
+    "last_rate",
+    "last_basis",
+    "last_why",
+    "last_illustrative",
+    "last_done",
+    "last_enforceable",
+    "national_rate",
+    "rank_position",
+    "rank_of",
+    "rank_from_bottom",
+    "rolled_done",
+    "rolled_enforceable",
+    "to_enforce",
+    "previous_rate",
+    "month_done",
+    *(f"month_{name}" for name in CUMULATIVE),
+    "month_enforceable",
+    "month_separate_ledger",
+    *PAST,
+)
+"""What a scorecard holds beside its key, in the order in which it is computed."""
+
+_CELL = "unit, measure, category"
+_COLUMNS = f"to_enforce, separate_ledger, {', '.join(CUMULATIVE)}"
+_UNKNOWN = ", ".join(["NULL"] * (2 + len(CUMULATIVE)))
+
+# $1 period, $2 its last day; $3 the same cut a year earlier, $4 its last day; $5 the
+# month end before in the same working year and $6 its day, null in October; $7…$12 the
+# targets of the year as they hold for this period; the rest is of `past`.
+_TREE = """
+slot (period, day) AS (VALUES ($1::text, $2::date), ($3, $4), ($5, $6)),
+standing AS MATERIALIZED (
+  SELECT period, code, kind, parent FROM slot
+  JOIN platform.unit ON valid_from <= day AND (valid_to IS NULL OR valid_to > day)),
+tree AS MATERIALIZED (
+  SELECT standing.*, child.parent IS NULL AS is_bottom FROM standing
+  LEFT JOIN (SELECT DISTINCT period, parent FROM standing) child
+    ON child.period = standing.period AND child.parent = standing.code),
+above AS MATERIALIZED (
+  SELECT code, code AS ancestor, 0 AS steps FROM tree WHERE period = $1
+  UNION ALL
+  SELECT above.code, tree.parent, steps + 1 FROM above
+  JOIN tree ON tree.period = $1 AND tree.code = above.ancestor
+  WHERE tree.parent IS NOT NULL),
+"""
+
+# A unit's sum takes the topmost units below it that reported counts, and is whole when
+# no way down ends without one: a part is not the whole, and a sum beyond 2^53 - 1 is no
+# count. A year or a month earlier only those are summed that did not report themselves.
+_SUMS = """
+-- One cut at a time: rows of one period sort much faster than those of three.
+figures AS MATERIALIZED (SELECT * FROM scoring.rated_figure WHERE period = $1),
+figures_before AS MATERIALIZED (
+  SELECT unit, measure, category, done, enforceable, rate, illustrative
+  FROM scoring.rated_figure WHERE period = $3),
+figures_previous AS MATERIALIZED (SELECT * FROM scoring.rated_figure WHERE period = $5),
+reported AS MATERIALIZED (
+  SELECT $1 AS period, unit, measure, category, done, enforceable, illustrative
+  FROM figures
+  UNION ALL SELECT $3, unit, measure, category, done, enforceable, illustrative
+  FROM figures_before
+  UNION ALL SELECT $5, unit, measure, category, done, enforceable, illustrative
+  FROM figures_previous),
+counted AS MATERIALIZED (
+  SELECT * FROM reported WHERE done IS NOT NULL AND enforceable IS NOT NULL),
+whole AS MATERIALIZED (
+  SELECT tree.period, tree.code, cell.measure, cell.category
+  FROM tree JOIN (SELECT DISTINCT period, measure, category FROM counted) cell
+    ON cell.period = tree.period
+  LEFT JOIN reported own ON own.period = tree.period AND own.unit = tree.code
+    AND own.measure = cell.measure AND own.category = cell.category
+  WHERE NOT is_bottom AND (own.unit IS NULL OR tree.period = $1)),
+downward AS (
+  SELECT w.*, tree.code AS unit, is_bottom, c.done, c.enforceable, c.illustrative
+  FROM whole w JOIN tree ON tree.period = w.period AND tree.parent = w.code
+  LEFT JOIN counted c ON c.period = w.period AND c.unit = tree.code
+    AND c.measure = w.measure AND c.category = w.category
+  UNION ALL
+  SELECT d.period, d.code, d.measure, d.category, tree.code, tree.is_bottom,
+    c.done, c.enforceable, c.illustrative
+  FROM downward d JOIN tree ON tree.period = d.period AND tree.parent = d.unit
+  LEFT JOIN counted c ON c.period = d.period AND c.unit = tree.code
+    AND c.measure = d.measure AND c.category = d.category
+  WHERE d.done IS NULL),
+sums AS MATERIALIZED (
+  SELECT period, code AS unit, measure, category, sum(done)::bigint AS done,
+    sum(enforceable)::bigint AS enforceable, bool_or(illustrative) AS illustrative
+  FROM downward GROUP BY period, code, measure, category
+  HAVING NOT bool_or(is_bottom AND done IS NULL)
+    AND sum(enforceable) <= 9007199254740991),
+"""
+
+
+def _summed(figures: str, period: str, columns: str) -> str:
+    """The sums of children where nothing was reported."""
+    return f"""
+  SELECT s.unit, s.measure, s.category, s.done, s.enforceable,
+    scoring.published_rate(s.done, s.enforceable), s.illustrative{columns}
+  FROM sums s LEFT JOIN {figures} f ON f.unit = s.unit
+    AND f.measure = s.measure AND f.category = s.category
+  WHERE s.period = {period} AND f.unit IS NULL"""
+
+
+_FIGURE = f"{_CELL}, done, enforceable, rate, illustrative"
+_ROWS = f"""
+now AS MATERIALIZED (
+  SELECT rows.*, kind,
+    kind <> 'national' AND rate IS NOT NULL AS is_ranked,
+    rank() OVER better AS position,
+    count(*) OVER (PARTITION BY measure, category, kind, rate IS NULL) AS of,
+    count(*) OVER better AS as_good
+  FROM (SELECT {_FIGURE}, revision, done_basis, {_COLUMNS} FROM figures
+    UNION ALL {_summed("figures", "$1", f", 0, 'rolled_up', {_UNKNOWN}")}) rows
+  JOIN tree ON tree.period = $1 AND tree.code = rows.unit
+  WINDOW better AS (PARTITION BY measure, category, kind, rate IS NULL ORDER BY rate DESC)),
+before AS MATERIALIZED (
+  SELECT {_FIGURE} FROM figures_before UNION ALL {_summed("figures_before", "$3", "")}),
+previous AS MATERIALIZED (
+  SELECT {_FIGURE}, {_COLUMNS} FROM figures_previous
+  UNION ALL {_summed("figures_previous", "$5", f", {_UNKNOWN}")}),
+"""
+
+# The same cut of the units that a unit came from, all of their counts or nothing; a
+# unit that was split has no one successor to pass its counts to.
+_RESTATED = """
+lineage AS (
+  SELECT predecessor, successor FROM platform.lineage
+  WHERE effective <= $2 AND effective > $4),
+parts AS (
+  SELECT l.successor AS unit, l.predecessor AS part FROM lineage l
+  JOIN tree ON tree.period = $1 AND tree.code = l.successor
+  UNION SELECT parts.unit, l.predecessor FROM parts
+  JOIN lineage l ON l.successor = parts.part),
+leaves AS (
+  SELECT unit, part, part IN (SELECT predecessor FROM lineage GROUP BY predecessor
+    HAVING count(*) > 1) AS split
+  FROM parts WHERE part NOT IN (SELECT successor FROM lineage)),
+restated AS (
+  SELECT leaves.unit, cell.measure, cell.category, bool_or(split) AS split,
+    count(*) = count(b.done) FILTER (WHERE b.enforceable IS NOT NULL) AS whole,
+    sum(b.done)::bigint AS done, sum(b.enforceable)::bigint AS enforceable,
+    bool_or(b.illustrative) AS illustrative
+  FROM leaves JOIN (SELECT unit, measure, category FROM now) cell ON cell.unit = leaves.unit
+  LEFT JOIN before b ON b.unit = leaves.part AND b.measure = cell.measure
+    AND b.category = cell.category
+  GROUP BY leaves.unit, cell.measure, cell.category),
+"""
+
+_TARGETS = """
+target AS (
+  SELECT * FROM unnest($7::text[], $8::text[], $9::text[], $10::numeric[],
+    $11::text[], $12::jsonb[]) AS t (unit, measure, category, rate, operator, document)),
+nearest AS (
+  SELECT DISTINCT ON (above.code, measure, category)
+    above.code, measure, category, rate, operator, document, target.unit
+  FROM above JOIN target ON target.unit = above.ancestor
+  ORDER BY above.code, measure, category, steps),
+"""
+
+
+def _since_october(name: str) -> str:
+    """A month's own flow; October's is its cut itself."""
+    return f"now.{name} - CASE WHEN $5 IS NULL THEN 0 ELSE previous.{name} END"
+
+
+_FLOWS = ", ".join(_since_october(name) for name in ("done", *CUMULATIVE))
+
+CARDS = f"""
+WITH RECURSIVE {_TREE} {_SUMS} {_ROWS} {_RESTATED} {_TARGETS} {SERIES} {WORKLOAD}
+card (unit, measure, category, {", ".join(VALUES)}) AS MATERIALIZED (
+SELECT now.unit, now.measure, now.category, now.revision, now.illustrative,
+  now.done, now.enforceable, now.done_basis, now.rate,
+  nearest.rate, nearest.operator, nearest.document, nearest.unit,
+  $3,
+  CASE WHEN before.unit IS NOT NULL THEN before.rate
+       WHEN restated.whole AND NOT restated.split
+       THEN scoring.published_rate(restated.done, restated.enforceable) END,
+  CASE WHEN before.rate IS NOT NULL THEN 'as_reported'
+       WHEN before.unit IS NULL AND restated.whole AND NOT restated.split
+         AND restated.enforceable > 0 THEN 'restated' END,
+  CASE WHEN before.rate IS NOT NULL THEN NULL
+       WHEN before.unit IS NOT NULL THEN 'no_rate'
+       WHEN restated.unit IS NULL THEN 'not_reported'
+       WHEN restated.split THEN 'predecessor_split'
+       WHEN NOT restated.whole THEN 'predecessors_missing'
+       WHEN restated.enforceable = 0 THEN 'no_denominator' END,
+  coalesce(before.illustrative, restated.whole AND restated.illustrative, false),
+  CASE WHEN before.unit IS NOT NULL THEN before.done
+       WHEN restated.whole AND NOT restated.split THEN restated.done END,
+  CASE WHEN before.unit IS NOT NULL THEN before.enforceable
+       WHEN restated.whole AND NOT restated.split THEN restated.enforceable END,
+  national.rate,
+  CASE WHEN now.is_ranked THEN now.position END, CASE WHEN now.is_ranked THEN now.of END,
+  CASE WHEN now.is_ranked THEN now.of - now.as_good + 1 END,
+  sums.done, sums.enforceable, now.to_enforce, previous.rate, {_FLOWS},
+  now.enforceable - previous.enforceable, now.separate_ledger - previous.separate_ledger,
+  {READ}
+FROM now
+LEFT JOIN sums ON sums.period = $1 AND sums.unit = now.unit
+  AND sums.measure = now.measure AND sums.category = now.category
+LEFT JOIN before ON before.unit = now.unit
+  AND before.measure = now.measure AND before.category = now.category
+LEFT JOIN previous ON previous.unit = now.unit
+  AND previous.measure = now.measure AND previous.category = now.category
+LEFT JOIN restated ON restated.unit = now.unit
+  AND restated.measure = now.measure AND restated.category = now.category
+LEFT JOIN now AS national ON national.unit = 'VN'
+  AND national.measure = now.measure AND national.category = now.category
+LEFT JOIN nearest ON nearest.code = now.unit
+  AND nearest.measure = now.measure AND nearest.category = now.category
+{JOINED})
+"""

@@ -1,0 +1,152 @@
+"""The SQL of what a month is held against: the unit's own months, and its peers.
+
+Only rows of all cases and all money have a past, and only months do: two years of
+every tag would be twenty times as much to read. Movements are percent of what is to be
+enforced (four places), so that units of any size compare; a score is how far a movement
+lies from the median, in 1.4826 times the median distance from it (Hampel).
+"""
+
+from __future__ import annotations
+
+MOVEMENTS = ("reclassified", "separate_ledger", "entrusted", "done")
+"""Drop of the enforceable share; growth of the ledger; what was entrusted, and done."""
+
+PAST = (
+    "runs_below_last_year",
+    *(f"outlier_{name}" for name in MOVEMENTS),
+    *(f"peers_{name}" for name in MOVEMENTS),
+    "usual_done",
+    "officers",
+    "per_officer",
+    "workload_outlier",
+)
+"""What a scorecard holds of it, in the order in which it is computed."""
+
+_OWN = ", ".join(
+    f"array_agg({name} ORDER BY {name}) FILTER (WHERE {name} IS NOT NULL) AS {name}"
+    for name in MOVEMENTS
+)
+_MIDDLES = ", ".join(
+    f"scoring.median({name}) AS {name}_median, scoring.mad({name}) AS {name}_mad"
+    for name in MOVEMENTS
+)
+
+
+def _scores(against: str) -> str:
+    return ", ".join(
+        f"scoring.outlier(m.{name}, {against}.{name}_median, {against}.{name}_mad)"
+        f" AS {against}_{name}"
+        for name in MOVEMENTS
+    )
+
+
+def _flow(name: str) -> str:
+    """A month's own flow in percent of what is to be enforced."""
+    return f"""scoring.percent_of(CASE WHEN follows THEN {name} - lag({name}) OVER past
+    WHEN months = 1 THEN {name} END, to_enforce) AS {name}"""
+
+
+# $13 the months of two years, this one last; $14 the day before the first of them ended.
+# A month without a comparison neither breaks a run nor makes it longer. A unit that
+# others became looks back at all of their counts.
+SERIES = f"""
+series AS MATERIALIZED (
+  SELECT idx, left(month, 4) AS year, right(month, 2)::int AS months, f.*
+  FROM unnest($13::text[]) WITH ORDINALITY m (month, idx) CROSS JOIN LATERAL (
+    SELECT unit, measure, done, enforceable, rate, to_enforce, entrusted, separate_ledger,
+      CASE WHEN enforceable <= to_enforce
+        THEN scoring.published_rate(enforceable, to_enforce) END AS share
+    FROM scoring.rated_figure WHERE period = month AND category = 'all'
+      AND measure IN ('cases', 'money') OFFSET 0) f),
+heir AS (
+  SELECT successor AS unit, predecessor AS part FROM platform.lineage
+  WHERE effective <= $2 AND effective > $14
+  UNION SELECT heir.unit, l.predecessor FROM heir
+  JOIN platform.lineage l ON l.successor = heir.part
+  WHERE l.effective <= $2 AND l.effective > $14),
+inherited AS (
+  SELECT unit, measure, idx, scoring.published_rate(done, enforceable) AS rate FROM (
+    SELECT h.unit, s.measure, s.idx, sum(s.done)::bigint AS done,
+      sum(s.enforceable)::bigint AS enforceable, count(*) AS n, count(s.done) AS counts
+    FROM heir h JOIN series s ON s.unit = h.part
+    WHERE h.part NOT IN (SELECT unit FROM heir)
+      AND h.part NOT IN (SELECT part FROM heir GROUP BY part HAVING count(*) > 1)
+    GROUP BY h.unit, s.measure, s.idx) summed
+  WHERE n = counts AND n = (SELECT count(*) FROM heir
+    WHERE heir.unit = summed.unit AND part NOT IN (SELECT unit FROM heir))),
+compared AS (
+  SELECT s.unit, s.measure, s.idx,
+    s.rate < CASE WHEN l.unit IS NULL THEN i.rate ELSE l.rate END AS below
+  FROM series s LEFT JOIN series l
+    ON l.unit = s.unit AND l.measure = s.measure AND l.idx = s.idx - 12
+  LEFT JOIN inherited i
+    ON i.unit = s.unit AND i.measure = s.measure AND i.idx = s.idx - 12
+  WHERE s.year = left($1, 4)),
+runs AS (
+  SELECT unit, measure, count(*) FILTER (WHERE NOT broken) AS below FROM (
+    SELECT *, bool_or(NOT below) OVER (PARTITION BY unit, measure ORDER BY idx DESC)
+      AS broken
+    FROM compared WHERE below IS NOT NULL) c
+  GROUP BY unit, measure HAVING max(idx) = 25),
+moves AS MATERIALIZED (
+  SELECT unit, measure, idx,
+    CASE WHEN follows THEN lag(share) OVER past - share END AS reclassified,
+    scoring.percent_of(CASE WHEN follows
+      THEN separate_ledger - lag(separate_ledger) OVER past END, to_enforce)
+      AS separate_ledger,
+    {_flow("entrusted")}, {_flow("done")},
+    CASE WHEN follows THEN done - lag(done) OVER past
+      WHEN months = 1 THEN done END AS month_done
+  FROM (SELECT *, lag(idx) OVER past = idx - 1 AND lag(year) OVER past = year AS follows
+    FROM series WINDOW past AS (PARTITION BY unit, measure ORDER BY idx)) s
+  WINDOW past AS (PARTITION BY unit, measure ORDER BY idx)),
+outlier AS (
+  SELECT unit, measure, usual_done, {_MIDDLES} FROM (
+    SELECT unit, measure, {_OWN},
+      percentile_disc(0.5) WITHIN GROUP (ORDER BY month_done) AS usual_done
+    FROM moves WHERE idx < 25 GROUP BY unit, measure) own),
+peers AS (
+  SELECT kind, measure, {_MIDDLES} FROM (
+    SELECT kind, measure, {_OWN} FROM moves
+    JOIN tree ON tree.period = $1 AND tree.code = moves.unit
+    WHERE idx = 25 GROUP BY kind, measure) same_kind),
+past AS (
+  SELECT m.unit, m.measure, {_scores("outlier")}, {_scores("peers")}, usual_done
+  FROM moves m JOIN tree ON tree.period = $1 AND tree.code = m.unit
+  LEFT JOIN outlier ON outlier.unit = m.unit AND outlier.measure = m.measure
+  LEFT JOIN peers ON peers.kind = tree.kind AND peers.measure = m.measure
+  WHERE m.idx = 25),
+"""
+
+# Officers are those in force under a unit on the period's last day.
+WORKLOAD = """
+officers AS (
+  SELECT ancestor AS unit, count(*)::int AS n FROM above
+  JOIN tree ON tree.period = $1 AND tree.code = above.code AND tree.kind = 'officer'
+  WHERE steps > 0 GROUP BY ancestor),
+load AS MATERIALIZED (
+  SELECT now.unit, measure, kind, officers.n,
+    round(to_enforce::numeric / officers.n, 2) AS per_officer
+  FROM now JOIN officers ON officers.unit = now.unit
+  WHERE category = 'all' AND measure IN ('cases', 'money')),
+usual_load AS (
+  SELECT kind, measure, scoring.median(loads) AS median, scoring.mad(loads) AS mad FROM (
+    SELECT kind, measure, array_agg(per_officer ORDER BY per_officer)
+      FILTER (WHERE per_officer IS NOT NULL) AS loads
+    FROM load GROUP BY kind, measure) same_kind),
+"""
+
+READ = f"""runs.below, {", ".join(f"past.outlier_{name}" for name in MOVEMENTS)},
+  {", ".join(f"past.peers_{name}" for name in MOVEMENTS)}, past.usual_done,
+  load.n, load.per_officer,
+  scoring.outlier(load.per_officer, usual_load.median, usual_load.mad)"""
+
+JOINED = """
+LEFT JOIN runs ON runs.unit = now.unit AND runs.measure = now.measure
+  AND now.category = 'all'
+LEFT JOIN past ON past.unit = now.unit AND past.measure = now.measure
+  AND now.category = 'all'
+LEFT JOIN load ON load.unit = now.unit AND load.measure = now.measure
+  AND now.category = 'all'
+LEFT JOIN usual_load ON usual_load.kind = now.kind AND usual_load.measure = now.measure
+"""
