@@ -152,13 +152,15 @@ obligation = Table(
 calendar_day = Table(
     "calendar_day",
     ingest,
-    Column("day", Date, primary_key=True),
-    Column("works", Boolean, nullable=False),
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("day", Date, nullable=False),
+    Column("works", Boolean, comment="null: no longer decreed"),
     Column("name", Text, nullable=False),
     Column("document", Text),
     Column("author", Text, nullable=False, comment="the API key"),
     moment("recorded_at"),
-    comment="days decreed on or off work, before any other rule",
+    Index("ix_calendar_day_day", "day"),
+    comment="days decreed on or off work; the latest word on a day holds",
 )
 
 mapping = Table(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from functools import cache
 
-from libs.common import clock, keys, lenses
+from libs.common import clock, keys, lenses, working_days
 from libs.common.clock import written
 from libs.common.database import Connection, Database, Row
 from libs.common.events import FIGURES_CHANGED, News, publish
@@ -15,7 +14,6 @@ from libs.common.keys import Principal
 from libs.common.periods import Period
 from libs.common.problems import Fault, Text, invalid
 from libs.common.upserts import Upserted
-from libs.common.working_days import working_days
 from services.scoring import computing, indicators, shown, shown_indicators, store
 from services.scoring.domain.indicators import Indicator, values
 from services.scoring.domain.pace import Days
@@ -45,7 +43,8 @@ async def seen_at(
     now = await clock.business_now(connection)
     moment = None if known_at is None else min(clock.end_of(known_at), now)
     source = await cards_as_known(connection, period, moment)
-    return Seen(source, written(moment or now), days_at(period, moment or now))
+    days = await days_at(connection, period, moment or now)
+    return Seen(source, written(moment or now), days)
 
 
 async def cards_as_known(
@@ -114,8 +113,9 @@ async def preview(connection: Connection, batch: str, period: Period) -> None:
         units=sorted({unit for unit, _, _ in cells}),
         limit=None,
     )
+    days = await days_at(connection, period, now)
     shown_ = [
-        shown.scorecard(card, written(now), days_at(period, now))
+        shown.scorecard(card, written(now), days)
         for card in cards
         if (card["unit"], card["measure"], card["category"]) in cells
     ]
@@ -124,14 +124,10 @@ async def preview(connection: Connection, batch: str, period: Period) -> None:
     await lenses.propose(connection, batch, lenses.CARDS, period.code, answer)
 
 
-def days_at(period: Period, moment: datetime) -> Days:
+async def days_at(connection: Connection, period: Period, moment: datetime) -> Days:
     """The days that a pace of this period is measured in, asked at a moment."""
-    return Days.of(period, clock.day_of(moment), _calendar())
-
-
-@cache
-def _calendar() -> Callable[[date], bool]:
-    return working_days()
+    is_working = await working_days.calendar(connection)
+    return Days.of(period, clock.day_of(moment), is_working)
 
 
 async def _held(connection: Connection, period: Period) -> list[TargetRow]:

@@ -12,7 +12,8 @@ depends_on = None
 _GRANTS = """
 GRANT SELECT, INSERT ON ingest.closing TO dondoc_ingest;
 GRANT SELECT, INSERT, UPDATE ON ingest.obligation TO dondoc_ingest;
-GRANT SELECT, INSERT, UPDATE, DELETE ON ingest.calendar_day TO dondoc_ingest;
+GRANT SELECT, INSERT ON ingest.calendar_day TO dondoc_ingest;
+GRANT SELECT ON ingest.decreed_day TO dondoc_ingest;
 GRANT SELECT ON platform.calendar_day TO dondoc_ingest, dondoc_scoring, dondoc_alerts;
 GRANT SELECT ON ingest.published_closing TO dondoc_alerts
 """
@@ -92,18 +93,26 @@ def upgrade() -> None:
     )
     op.create_table(
         "calendar_day",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
-        sa.Column("works", sa.Boolean(), nullable=False),
+        sa.Column("works", sa.Boolean(), comment="null: no longer decreed"),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("document", sa.Text()),
         sa.Column("author", sa.Text(), nullable=False, comment="the API key"),
         sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("day", name=op.f("pk_calendar_day")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_calendar_day")),
         schema="ingest",
-        comment="days decreed on or off work, before any other rule",
+        comment="days decreed on or off work; the latest word on a day holds",
+    )
+    op.create_index("ix_calendar_day_day", "calendar_day", ["day"], schema="ingest")
+    op.execute(
+        "CREATE VIEW ingest.decreed_day AS SELECT day, works, name, document FROM ("
+        " SELECT DISTINCT ON (day) * FROM ingest.calendar_day"
+        " WHERE recorded_at <= (SELECT platform.known_at())"
+        " ORDER BY day, id DESC) latest WHERE works IS NOT NULL"
     )
     op.execute(
-        "CREATE VIEW platform.calendar_day AS SELECT day, works FROM ingest.calendar_day"
+        "CREATE VIEW platform.calendar_day AS SELECT day, works FROM ingest.decreed_day"
     )
     for statement in _GRANTS.split(";\n"):
         op.execute(statement)
@@ -111,6 +120,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("DROP VIEW platform.calendar_day")
+    op.execute("DROP VIEW ingest.decreed_day")
     op.drop_table("calendar_day", schema="ingest")
     op.drop_table("obligation", schema="ingest")
     op.execute("DROP VIEW ingest.published_closing")

@@ -211,26 +211,20 @@ async def first_there(
 async def decreed_days(connection: Connection, year: int) -> list[Row]:
     """The days of a year that were decreed on or off work."""
     return await connection.fetch(
-        "SELECT * FROM ingest.calendar_day"
+        "SELECT * FROM ingest.decreed_day"
         " WHERE day >= make_date($1, 1, 1) AND day < make_date($1 + 1, 1, 1)"
         " ORDER BY day",
         year,
     )
 
 
-async def replace_decreed_days(
+async def keep_decreed_days(
     connection: Connection,
-    year: int,
-    days: Sequence[tuple[date, bool, str, str | None]],
+    days: Sequence[tuple[date, bool | None, str, str | None]],
     author: str,
     now: datetime,
 ) -> None:
-    """Let these be the decreed days of a year."""
-    await connection.execute(
-        "DELETE FROM ingest.calendar_day"
-        " WHERE day >= make_date($1, 1, 1) AND day < make_date($1 + 1, 1, 1)",
-        year,
-    )
+    """Append the latest word on days: worked, off, or (None) no longer decreed."""
     await connection.executemany(
         "INSERT INTO ingest.calendar_day (day, works, name, document, author,"
         " recorded_at) VALUES ($1, $2, $3, $4, $5, $6)",

@@ -256,7 +256,11 @@ async def put_calendar(
     async with database.transaction() as connection:
         await reports.one_writer(connection, ["calendar"])
         now = await clock.business_now(connection)
-        await store.replace_decreed_days(connection, year, days, principal.key, now)
+        before = {tuple(row) for row in await store.decreed_days(connection, year)}
+        kept = {day for day, *_ in days}
+        gone = [(d, None, n, doc) for d, _, n, doc in sorted(before) if d not in kept]
+        changed = [*gone, *(day for day in days if day not in before)]
+        await store.keep_decreed_days(connection, changed, principal.key, now)
 
 
 _ALREADY = Text("Kỳ này đã khóa rồi.", "The period is closed there already.")

@@ -197,6 +197,19 @@ async def test_a_swap_day_moves_the_deadline(three: World) -> None:
     assert shown["expected"] == 3
 
 
+async def test_a_decree_taken_back_leaves_the_weekday_to_speak(three: World) -> None:
+    day = {"day": "2022-03-01", "works": False, "name": "illustrative"}
+    await three.admin.put("/v1/calendar/2022", json={"days": [day]})
+    off = {"days": [{**day, "works": True}]}
+
+    changed = (await three.admin.put("/v1/calendar/2022", json=off)).json()
+    emptied = (await three.admin.put("/v1/calendar/2022", json={"days": []})).json()
+
+    assert [d["works"] for d in changed["days"] if d["day"] == "2022-03-01"] == [True]
+    assert "2022-03-01" not in {d["day"] for d in emptied["days"]}
+    assert await three.owner.fetchval("SELECT count(*) FROM ingest.calendar_day") == 3
+
+
 async def test_a_key_counts_what_it_sees(three: World) -> None:
     await oblige(three, MONTHLY)
     a = await three.client("analyst", under="A")
