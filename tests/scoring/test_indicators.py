@@ -118,7 +118,7 @@ async def test_a_row_says_where_it_was_read(world: World) -> None:
     assert (reported["document"], reported["date"], reported["form"]) == (
         "Báo cáo 12",
         "2022-03-02",
-        "04",
+        "06/2019",
     )
     assert (reported["revision"], reported["columns"]) == (1, ENFORCED)
     assert card["origin"]["definition"] == {"indicator": "rate", "version": 1}

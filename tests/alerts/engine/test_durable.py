@@ -71,6 +71,7 @@ BASE = load_text((SHIPPED / "below-last-year.yaml").read_text("utf-8"))
 PROVINCE: Facts = {
     "unit.kind": "province",
     "category": "all",
+    "measure": "cases",
     "rate": 4154,
     "last_year.rate": 4500,
     "last_year.points": -346,
@@ -709,7 +710,7 @@ async def test_the_trace_may_be_left_out() -> None:
         [[with_trace]] = await engine.decide([PROVINCE])
         [[without]] = await engine.decide([PROVINCE], traced=False)
 
-    assert len(with_trace.verdict.trace) == 3
+    assert len(with_trace.verdict.trace) == 4
     assert without.verdict == replace(with_trace.verdict, trace=())
 
 
@@ -718,6 +719,6 @@ async def test_one_fact_can_be_explained() -> None:
         verdict = engine.explain(BASE.id, PROVINCE)
 
     assert verdict is not None
-    assert [leaf.verdict for leaf in verdict.trace] == [True, True, True]
+    assert [leaf.verdict for leaf in verdict.trace] == [True, True, True, True]
     with pytest.raises(KeyError):
         engine.explain("no-such-rule", PROVINCE)

@@ -38,6 +38,7 @@ NAMES: Names = {**VOCABULARY, **CASES}
 PROVINCE: Facts = {
     "unit.kind": "province",
     "category": "all",
+    "measure": "cases",
     "rate": 4154,
     "last_year.rate": 4500,
     "last_year.points": -346,
@@ -151,6 +152,7 @@ def test_fires_with_severity_and_trace() -> None:
     assert [leaf.as_json() for leaf in verdict.trace] == [
         {"name": "unit.kind", "value": "province", "operator": "==", "right": '"province"', "right_value": "province", "verdict": True},
         {"name": "category", "value": "all", "operator": "==", "right": '"all"', "right_value": "all", "verdict": True},
+        {"name": "measure", "value": "cases", "operator": "in", "right": '["cases", "money"]', "right_value": ["cases", "money"], "verdict": True},
         {"name": "rate", "value": "41.54", "operator": "<", "right": "last_year.rate", "right_value": "45.00", "verdict": True},
     ]  # fmt: skip
 
