@@ -110,9 +110,9 @@ async def test_more_resolved_than_there_is_has_no_rate(world: World) -> None:
 
 async def test_a_row_says_where_it_was_read(world: World) -> None:
     source = {"document": "Báo cáo 12", "date": "2022-03-02", "illustrative": True}
-    card = (await cards(world, row("cases", **ENFORCED), source=source, form="04"))[
-        "cases"
-    ]
+    card = (
+        await cards(world, row("cases", **ENFORCED), source=source, form="06/2019")
+    )["cases"]
 
     reported = card["origin"]["reported"]
     assert (reported["document"], reported["date"], reported["form"]) == (
