@@ -353,7 +353,9 @@ def up(tree: Tree, arguments: list[str]) -> int:
 
 
 def test(tree: Tree, arguments: list[str]) -> int:
-    return become(tree, "python", "-m", "pytest", *arguments)
+    """All of them side by side, a database server each; some of them one by one."""
+    workers = [] if arguments else ["--numprocesses=auto", "--maxprocesses=4"]
+    return become(tree, "python", "-m", "pytest", *workers, *arguments)
 
 
 def bench(tree: Tree, arguments: list[str]) -> int:
