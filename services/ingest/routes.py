@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 from typing import Annotated, Literal
 
 from fastapi import Path, Query, Request
@@ -83,13 +84,16 @@ async def reorganise(
     """Say which units became which. Reported rows are never touched.
 
     The predecessors end and the successors begin on `effective` (set by
-    `PUT /v1/units`); comparisons with last year then add up the predecessors.
+    `PUT /v1/units`); comparisons with last year then add up the predecessors. A unit
+    that is split needs `shares`, or its parts have nothing to compare with; sent
+    again with other shares, these hold from now on.
     """
     change = Reorganisation(
         body.effective,
         tuple(body.from_),
         tuple(body.into),
         body.document.model_dump(mode="json"),
+        body.shares and {code: Decimal(share) for code, share in body.shares.items()},
     )
     return await usecases.reorganise(database, principal, change)
 

@@ -129,6 +129,12 @@ class DocumentIn(Body):
     date: Day
 
 
+Share = Annotated[
+    str, Field(pattern=r"^(?:0\.[0-9]{1,8}|1)$", examples=["0.6"], max_length=10)
+]
+"""A part of one whole, at most 8 decimals; as a string, for it is exact."""
+
+
 class ReorganisationIn(Body):
     """Units that end and the units that they become, from one day on."""
 
@@ -151,6 +157,13 @@ class ReorganisationIn(Body):
     into: Annotated[
         list[UnitCode], Field(min_length=1, max_length=100, examples=[["TN"]])
     ]
+    shares: Annotated[
+        dict[UnitCode, Share] | None,
+        Field(
+            description="What part of a split unit's figures each successor takes over"
+            " in comparisons with the time before; together exactly 1.",
+        ),
+    ] = None
     document: DocumentIn
 
 

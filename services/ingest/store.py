@@ -142,15 +142,25 @@ async def units_on(
 async def keep_lineage(
     connection: Connection, change: Reorganisation, author: str, now: datetime
 ) -> int:
-    """Keep each (predecessor, successor) pair; returns how many were new."""
+    """Keep each (predecessor, successor) pair with its share, where they say more
+    than what stands: an earlier word stays for those who ask what was known.
+
+    Returns how many were new or changed.
+    """
     pairs = [(p, s) for p in change.predecessors for s in change.successors]
+    shares = change.shares or {}
     rows = await connection.fetch(
-        "INSERT INTO ingest.lineage SELECT p, s, $3, $4, $5, $6"
-        " FROM unnest($1::text[], $2::text[]) AS pair (p, s)"
-        " ON CONFLICT DO NOTHING RETURNING 1",
+        "INSERT INTO ingest.lineage (predecessor, successor, effective, share,"
+        "  document, author, recorded_at)"
+        " SELECT p, s, $3, share, $5, $6, $7"
+        " FROM unnest($1::text[], $2::text[], $4::numeric[]) AS sent (p, s, share)"
+        " WHERE NOT EXISTS (SELECT FROM ingest.known_lineage k"
+        "  WHERE k.predecessor = p AND k.successor = s AND k.effective = $3"
+        "  AND (sent.share IS NULL OR sent.share = k.share)) RETURNING 1",
         [pair[0] for pair in pairs],
         [pair[1] for pair in pairs],
         change.effective,
+        [shares.get(pair[1]) for pair in pairs],
         change.document,
         author,
         now,
@@ -161,7 +171,7 @@ async def keep_lineage(
 async def links(connection: Connection) -> list[Link]:
     """Which unit became which, on what day."""
     rows = await connection.fetch(
-        "SELECT predecessor, successor, effective FROM ingest.lineage"
+        "SELECT predecessor, successor, effective FROM ingest.known_lineage"
         " ORDER BY effective, predecessor, successor"
     )
     return [Link(**row) for row in rows]

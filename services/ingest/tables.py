@@ -62,12 +62,15 @@ unit_past = Table(
 lineage = Table(
     "lineage",
     ingest,
-    Column("predecessor", Text, primary_key=True),
-    Column("successor", Text, primary_key=True),
-    Column("effective", Date, primary_key=True),
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("predecessor", Text, nullable=False),
+    Column("successor", Text, nullable=False),
+    Column("effective", Date, nullable=False),
+    Column("share", Numeric(9, 8), comment="of a unit that was split; the last word"),
     Column("document", JSONB, nullable=False),
     Column("author", Text, nullable=False, comment="the API key"),
     moment("recorded_at"),
+    Index("ix_lineage_successor", "successor"),
     comment="which units became which, on what day, by which document",
 )
 

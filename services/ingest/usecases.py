@@ -115,10 +115,14 @@ async def reorganise(
         if faults:
             raise invalid(faults)
         now = await clock.business_now(connection)
-        created = await store.keep_lineage(connection, change, principal.key, now)
-        await _queue_from(connection, change.effective if created else None)
-    pairs = len(change.predecessors) * len(change.successors)
-    return Upserted(created=created, updated=0, unchanged=pairs - created)
+        kept = await store.keep_lineage(connection, change, principal.key, now)
+        await _queue_from(connection, change.effective if kept else None)
+    known = {(one.predecessor, one.successor, one.effective) for one in stored}
+    pairs = [(p, s) for p in change.predecessors for s in change.successors]
+    created = sum((*pair, change.effective) not in known for pair in pairs)
+    return Upserted(
+        created=created, updated=kept - created, unchanged=len(pairs) - kept
+    )
 
 
 def _by_code(

@@ -7,6 +7,7 @@ Ranks run over everything; only readers are filtered.
 
 from __future__ import annotations
 
+from services.scoring.heritage import line_of
 from services.scoring.past import JOINED, PAST, READ, SERIES, WORKLOAD
 
 CUMULATIVE = ("completed", "terminated", "newly_accepted", "entrusted")
@@ -147,29 +148,20 @@ previous AS MATERIALIZED (
 """
 
 # The same cut of the units that a unit came from, all of their counts or nothing; a
-# unit that was split has no one successor to pass its counts to.
-_RESTATED = """
-lineage AS (
-  SELECT predecessor, successor FROM platform.lineage
-  WHERE effective <= $2 AND effective > $4),
-parts AS (
-  SELECT l.successor AS unit, l.predecessor AS part FROM lineage l
-  JOIN tree ON tree.period = $1 AND tree.code = l.successor
-  UNION SELECT parts.unit, l.predecessor FROM parts
-  JOIN lineage l ON l.successor = parts.part),
-leaves AS (
-  SELECT unit, part, part IN (SELECT predecessor FROM lineage GROUP BY predecessor
-    HAVING count(*) > 1) AS split
-  FROM parts WHERE part NOT IN (SELECT successor FROM lineage)),
+# unit that was split passes them on by the shares that were decided, if any were.
+_RESTATED = f"""
+{line_of("heritage", "$4")},
 restated AS (
-  SELECT leaves.unit, cell.measure, cell.category, bool_or(split) AS split,
+  SELECT h.unit, cell.measure, cell.category, bool_or(share IS NULL) AS split,
+    bool_or(share < 1) AS by_shares,
     count(*) = count(b.done) FILTER (WHERE b.enforceable IS NOT NULL) AS whole,
-    sum(b.done)::bigint AS done, sum(b.enforceable)::bigint AS enforceable,
+    sum(scoring.apportioned(b.done, before_it, share))::bigint AS done,
+    sum(scoring.apportioned(b.enforceable, before_it, share))::bigint AS enforceable,
     bool_or(b.illustrative) AS illustrative
-  FROM leaves JOIN (SELECT unit, measure, category FROM now) cell ON cell.unit = leaves.unit
-  LEFT JOIN before b ON b.unit = leaves.part AND b.measure = cell.measure
+  FROM heritage h JOIN (SELECT unit, measure, category FROM now) cell ON cell.unit = h.unit
+  LEFT JOIN before b ON b.unit = h.part AND b.measure = cell.measure
     AND b.category = cell.category
-  GROUP BY leaves.unit, cell.measure, cell.category),
+  GROUP BY h.unit, cell.measure, cell.category),
 """
 
 _TARGETS = """
@@ -209,7 +201,8 @@ SELECT now.unit, now.measure, now.category, now.revision, now.illustrative,
        WHEN restated.unit IS NULL THEN 'not_reported'
        WHEN restated.split THEN 'predecessor_split'
        WHEN NOT restated.whole THEN 'predecessors_missing'
-       WHEN restated.enforceable = 0 THEN 'no_denominator' END,
+       WHEN restated.enforceable = 0 THEN 'no_denominator'
+       WHEN restated.by_shares THEN 'by_shares' END,
   coalesce(before.illustrative, restated.whole AND restated.illustrative, false),
   CASE WHEN before.unit IS NOT NULL THEN before.done
        WHEN restated.whole AND NOT restated.split THEN restated.done END,

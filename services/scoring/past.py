@@ -8,6 +8,8 @@ lies from the median, in 1.4826 times the median distance from it (Hampel).
 
 from __future__ import annotations
 
+from services.scoring.heritage import line_of
+
 MOVEMENTS = ("reclassified", "separate_ledger", "entrusted", "done")
 """Drop of the enforceable share; growth of the ledger; what was entrusted, and done."""
 
@@ -58,22 +60,16 @@ series AS MATERIALIZED (
         THEN scoring.published_rate(enforceable, to_enforce) END AS share
     FROM scoring.rated_figure WHERE period = month AND category = 'all'
       AND measure IN ('cases', 'money') OFFSET 0) f),
-heir AS (
-  SELECT successor AS unit, predecessor AS part FROM platform.lineage
-  WHERE effective <= $2 AND effective > $14
-  UNION SELECT heir.unit, l.predecessor FROM heir
-  JOIN platform.lineage l ON l.successor = heir.part
-  WHERE l.effective <= $2 AND l.effective > $14),
+{line_of("heir", "$14")},
 inherited AS (
   SELECT unit, measure, idx, scoring.published_rate(done, enforceable) AS rate FROM (
-    SELECT h.unit, s.measure, s.idx, sum(s.done)::bigint AS done,
-      sum(s.enforceable)::bigint AS enforceable, count(*) AS n, count(s.done) AS counts
+    SELECT h.unit, s.measure, s.idx, count(*) AS n,
+      sum(scoring.apportioned(s.done, h.before_it, h.share))::bigint AS done,
+      sum(scoring.apportioned(s.enforceable, h.before_it, h.share))::bigint AS enforceable,
+      count(scoring.apportioned(s.done, h.before_it, h.share)) AS counts
     FROM heir h JOIN series s ON s.unit = h.part
-    WHERE h.part NOT IN (SELECT unit FROM heir)
-      AND h.part NOT IN (SELECT part FROM heir GROUP BY part HAVING count(*) > 1)
     GROUP BY h.unit, s.measure, s.idx) summed
-  WHERE n = counts AND n = (SELECT count(*) FROM heir
-    WHERE heir.unit = summed.unit AND part NOT IN (SELECT unit FROM heir))),
+  WHERE n = counts AND n = (SELECT count(*) FROM heir WHERE heir.unit = summed.unit)),
 compared AS (
   SELECT s.unit, s.measure, s.idx,
     s.rate < CASE WHEN l.unit IS NULL THEN i.rate ELSE l.rate END AS below

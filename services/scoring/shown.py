@@ -43,7 +43,10 @@ class Shortfall(TypedDict):
 
 
 class LastYear(TypedDict):
-    """The same cut a year earlier; `none` says why there is no comparison."""
+    """The same cut a year earlier; `none` says why there is no comparison.
+
+    `restated` with why `by_shares` was apportioned from a unit that was split.
+    """
 
     period: str
     rate: str | None

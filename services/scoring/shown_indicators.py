@@ -104,6 +104,7 @@ class Predecessor(TypedDict):
     """What a unit that this one came from had, a year earlier."""
 
     unit: str
+    share: str | None
     done: int | None
     enforceable: int | None
     rate: str | None
@@ -223,6 +224,7 @@ def _predecessor(row: Row) -> Predecessor:
     known = done is not None and enforceable is not None
     return Predecessor(
         unit=row["part"],
+        share=None if row["share"] is None else f"{row['share'].normalize():f}",
         done=done,
         enforceable=enforceable,
         rate=text(published(done, enforceable)) if known else None,

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from libs.common.database import Connection, Row
 from libs.common.periods import Period
+from services.scoring.heritage import line_of
 from services.scoring.past import MOVEMENTS
 
 
@@ -180,20 +181,20 @@ async def figures_of(connection: Connection, unit: str, period: str) -> list[Row
 async def predecessors_of(
     connection: Connection, unit: str, period: Period
 ) -> list[Row]:
-    """What the units that it came from had a year earlier, row by row."""
+    """What the units that it came from had a year earlier, and its share of each."""
     last = period.year_earlier()
     return await connection.fetch(
-        "WITH RECURSIVE line AS (SELECT predecessor, successor FROM platform.lineage"
-        "  WHERE effective <= $2 AND effective > $3),"
-        " part AS (SELECT predecessor AS part FROM line WHERE successor = $1"
-        "  UNION SELECT l.predecessor FROM part JOIN line l ON l.successor = part)"
-        " SELECT part, measure, category, done, enforceable FROM part"
-        " JOIN scoring.rated_figure f ON f.unit = part AND f.period = $4"
-        " WHERE part NOT IN (SELECT successor FROM line) ORDER BY part",
-        unit,
+        "WITH RECURSIVE tree AS (SELECT $1::text AS period, code FROM platform.unit"
+        "  WHERE valid_from <= $2 AND (valid_to IS NULL OR valid_to > $2)),"
+        f" {line_of('heritage', '$4')}"
+        " SELECT part, share, measure, category, done, enforceable FROM heritage"
+        " JOIN scoring.rated_figure f ON f.unit = part AND f.period = $3"
+        " WHERE heritage.unit = $5 ORDER BY part",
+        period.code,
         period.end,
-        last.end,
         last.code,
+        last.end,
+        unit,
     )
 
 

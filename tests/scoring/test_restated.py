@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.world import World, sample
+from tests.support.world import World, sample, until
 
 pytestmark = pytest.mark.anyio
 
@@ -39,6 +39,12 @@ async def _last_year(world: World, *reports: dict[str, Any]) -> dict[str, Any]:
     return last_year
 
 
+SPLIT = {
+    "effective": "2025-08-01",
+    "from": ["HN"],
+    "into": ["HN-A", "HN-B"],
+    "document": {"number": "minh họa", "date": "2025-06-12"},
+}
 NOW = _cases("TN", "2025M10", enforceable=500, done=250)
 BAC_KAN = _cases("BK", "2024M10", enforceable=100, done=60)
 OLD_THAI_NGUYEN = _cases("TN1", "2024M10", enforceable=300, done=120)
@@ -95,11 +101,10 @@ async def test_a_correction_of_a_predecessor_moves_the_comparison(
     assert last_year["rate"] == "50.00"
 
 
-async def test_a_split_unit_has_no_one_successor_to_pass_its_counts_to(
-    merged: World,
-) -> None:
-    document = {"number": "minh họa", "date": "2025-06-12"}
-    day = "2025-08-01"
+@pytest.fixture
+async def split(merged: World) -> World:
+    """Hà Nội has become two on 1 August 2025; nobody said in what shares."""
+    day = SPLIT["effective"]
     parts = [
         {
             "code": code,
@@ -113,18 +118,69 @@ async def test_a_split_unit_has_no_one_successor_to_pass_its_counts_to(
     hanoi = next(u for u in sample("units_2022.json")["units"] if u["code"] == "HN")
     units = {"units": [*parts, {**hanoi, "valid_to": day}]}
     (await merged.admin.put("/v1/units", json=units)).raise_for_status()
-    split = {"effective": day, "from": ["HN"], "into": ["HN-A", "HN-B"]}
-    await _reorganise(merged, {**split, "document": document})
+    await _reorganise(merged, SPLIT)
+    return merged
+
+
+async def _last_year_of_a_part(world: World) -> dict[str, Any]:
     reports = [
         _cases("HN", "2024-08-15", enforceable=10, done=5),
         _cases("HN-A", "2025-08-15", enforceable=10, done=5),
     ]
-    batch = (await merged.report(*reports)).raise_for_status().json()["batch"]
-    await merged.evaluated(batch)
+    batch = (await world.report(*reports)).raise_for_status().json()["batch"]
+    await world.evaluated(batch)
+    shown = (await world.admin.get("/v1/scorecards/HN-A/2025-08-15")).json()
+    card: dict[str, Any] = shown["items"][0]
+    return card
 
-    shown = (await merged.admin.get("/v1/scorecards/HN-A/2025-08-15")).json()
 
-    assert shown["items"][0]["last_year"]["why"] == "predecessor_split"
+async def test_a_split_unit_has_no_one_successor_to_pass_its_counts_to(
+    split: World,
+) -> None:
+    card = await _last_year_of_a_part(split)
+
+    assert card["last_year"]["why"] == "predecessor_split"
+
+
+async def test_decided_shares_say_what_each_part_takes_over(split: World) -> None:
+    await _last_year_of_a_part(split)
+
+    said = await _reorganise(split, {**SPLIT, "shares": {"HN-A": "0.6", "HN-B": "0.4"}})
+
+    async def compared() -> dict[str, Any] | None:
+        card = await _last_year_of_a_part(split)
+        return card if card["last_year"]["rate"] else None
+
+    card: Any = await until(compared)
+    assert said == {"created": 0, "updated": 2, "unchanged": 0}
+    last_year = card["last_year"]
+    assert (last_year["basis"], last_year["why"]) == ("restated", "by_shares")
+    assert last_year["rate"] == "50.00"
+    assert card["origin"]["predecessors"] == [
+        {"unit": "HN", "share": "0.6", "done": 5, "enforceable": 10, "rate": "50.00"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        pytest.param({"shares": {"HN-A": "0.6", "HN-B": "0.5"}}, "shares_not_one"),
+        pytest.param({"shares": {"HN-A": "1"}}, "shares_incomplete"),
+        pytest.param(
+            {"from": ["HN", "BK"], "shares": {"HN-A": "0.6", "HN-B": "0.4"}},
+            "shares_of_many",
+        ),
+        pytest.param({"shares": {"HN-A": "0.60000000001", "HN-B": "0.4"}}, "bad_size"),
+    ],
+    ids=["not one", "incomplete", "of many", "too fine"],
+)
+async def test_shares_that_do_not_add_up_are_refused(
+    split: World, change: dict[str, Any], code: str
+) -> None:
+    answer = await split.admin.post("/v1/reorganisations", json={**SPLIT, **change})
+
+    assert answer.status_code == 422
+    assert code in {e["code"] for e in answer.json()["errors"]}
 
 
 async def test_a_key_of_the_new_unit_opens_its_predecessors(merged: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 
 from libs.common.problems import Text
 from services.ingest.domain.tree import Unit
@@ -12,12 +13,17 @@ from services.ingest.domain.tree import Unit
 
 @dataclass(frozen=True, slots=True)
 class Reorganisation:
-    """Units that end, units that begin the same day, and the deciding document."""
+    """Units that end, units that begin the same day, and the deciding document.
+
+    `shares` says what part of a split unit's earlier figures each successor takes
+    over; without them a split cannot be compared with the time before it.
+    """
 
     effective: date
     predecessors: tuple[str, ...]
     successors: tuple[str, ...]
     document: Mapping[str, object]
+    shares: Mapping[str, Decimal] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,20 @@ def faults(
 ) -> Iterator[tuple[str, str, Text]]:
     """Why the change does not fit the tree, or another: (pointer, code, message)."""
     yield from _misfits(change, tree)
+    if change.shares is not None:
+        yield from _misshared(change, change.shares)
     yield from _overlaps(change, stored)
+
+
+def _misshared(
+    change: Reorganisation, shares: Mapping[str, Decimal]
+) -> Iterator[tuple[str, str, Text]]:
+    if len(change.predecessors) > 1:
+        yield "/shares", "shares_of_many", _OF_MANY
+    if set(shares) != set(change.successors):
+        yield "/shares", "shares_incomplete", _INCOMPLETE
+    elif sum(shares.values()) != 1:
+        yield "/shares", "shares_not_one", _not_one(sum(shares.values(), Decimal()))
 
 
 def _overlaps(
@@ -104,6 +123,23 @@ def _misfits(
 
 def _stood(rows: Sequence[Unit], day: date) -> bool:
     return any(row.in_force(day) for row in rows)
+
+
+_OF_MANY = Text(
+    "Tỷ lệ chỉ dùng khi một đơn vị được tách; hãy gửi mỗi đơn vị tách một lần.",
+    "Shares belong to one unit that is split; send one change for each.",
+)
+_INCOMPLETE = Text(
+    "shares phải có đúng một tỷ lệ cho mỗi đơn vị trong into.",
+    "Give one share for each unit of `into`, and no other.",
+)
+
+
+def _not_one(total: Decimal) -> Text:
+    return Text(
+        f"Các tỷ lệ cộng lại là {total}, phải bằng đúng 1.",
+        f"The shares add up to {total}; they must add up to exactly 1.",
+    )
 
 
 _TWICE = Text("Đơn vị này đã có trong danh sách.", "This unit stands here twice.")
