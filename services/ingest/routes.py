@@ -88,12 +88,13 @@ async def reorganise(
     that is split needs `shares`, or its parts have nothing to compare with; sent
     again with other shares, these hold from now on.
     """
+    shares = {unit: Decimal(share) for unit, share in (body.shares or {}).items()}
     change = Reorganisation(
         body.effective,
         tuple(body.from_),
         tuple(body.into),
         body.document.model_dump(mode="json"),
-        body.shares and {code: Decimal(share) for code, share in body.shares.items()},
+        shares or None,
     )
     return await usecases.reorganise(database, principal, change)
 
