@@ -383,13 +383,19 @@ def _news(
 ) -> list[News]:
     """One event per period that changed, and per period that looks back at one.
 
-    The same cut a year later does, and so do the months of two years.
+    The same cut a year later does, and those up to the next month end; rows that have
+    a past (of all cases and all money) are looked back at for two years.
     """
     periods = {Period.parse(one.report.period) for one in changed}
+    lasting = {
+        Period.parse(one.report.period)
+        for one in changed
+        if any(row.has_past for row in one.rows)
+    }
     later = {cut for period in periods for cut in period.later_cuts()}
     touched = periods | {cut for cut in later if cut.end <= clock.day_of(now)}
     for cut in map(Period.parse, reported):
-        if not periods.isdisjoint((*cut.two_years(), cut.month_before())):
+        if cut.month_before() in periods or not lasting.isdisjoint(cut.two_years()):
             touched.add(cut)
     if dry_run:
         return [News(FIGURES_PROPOSED, p.code, batch, request) for p in sorted(touched)]

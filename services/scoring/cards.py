@@ -8,7 +8,7 @@ Ranks run over everything; only readers are filtered.
 from __future__ import annotations
 
 from services.scoring.heritage import line_of
-from services.scoring.past import JOINED, PAST, READ, SERIES, WORKLOAD
+from services.scoring.past import JOINED, PAST, READ, SERIES, TOUCHED, WORKLOAD
 
 CUMULATIVE = ("completed", "terminated", "newly_accepted", "entrusted")
 """Columns that count from 1 October, so that a month's own flow is a difference."""
@@ -48,12 +48,13 @@ VALUES = (
 """What a scorecard holds beside its key, in the order in which it is computed."""
 
 _CELL = "unit, measure, category"
-_COLUMNS = f"to_enforce, separate_ledger, {', '.join(CUMULATIVE)}"
-_UNKNOWN = ", ".join(["NULL"] * (2 + len(CUMULATIVE)))
+_SUMMED = ("to_enforce", "separate_ledger", *CUMULATIVE)
+_COLUMNS = ", ".join(_SUMMED)
 
 # $1 period, $2 its last day; $3 the same cut a year earlier, $4 its last day; $5 the
 # month end before in the same working year and $6 its day, null in October; $7…$12 the
-# targets of the year as they hold for this period; the rest is of `past`.
+# targets of the year as they hold for this period; $13 and $14 are of `past`; $15 and $16
+# the measures and categories that changed, null for all: no cell knows of another.
 _TREE = """
 slot (period, day) AS (VALUES ($1::text, $2::date), ($3, $4), ($5, $6)),
 standing AS MATERIALIZED (
@@ -71,23 +72,37 @@ above AS MATERIALIZED (
   WHERE tree.parent IS NOT NULL),
 """
 
+
+def _whole_sum(name: str) -> str:
+    """A column's sum where every part that is counted gives it."""
+    return (
+        f"CASE WHEN count(done) = count({name}) THEN sum({name})::bigint END AS {name}"
+    )
+
+
+def _apportioned(name: str) -> str:
+    """What a unit takes over of a column, where each of its parts gives it."""
+    part = f"scoring.apportioned(p.{name}, h.before_it, h.share)"
+    return f"CASE WHEN count(*) = count({part}) THEN sum({part})::bigint END AS {name}"
+
+
 # A unit's sum takes the topmost units below it that reported counts, and is whole when
 # no way down ends without one: a part is not the whole, and a sum beyond 2^53 - 1 is no
 # count. A year or a month earlier only those are summed that did not report themselves.
-_SUMS = """
+_COUNTED = ("done", "enforceable", "illustrative", *_SUMMED)
+_COUNTS = ", ".join(_COUNTED)
+_SUMS = f"""
 -- One cut at a time: rows of one period sort much faster than those of three.
-figures AS MATERIALIZED (SELECT * FROM scoring.rated_figure WHERE period = $1),
-figures_before AS MATERIALIZED (
-  SELECT unit, measure, category, done, enforceable, rate, illustrative
-  FROM scoring.rated_figure WHERE period = $3),
-figures_previous AS MATERIALIZED (SELECT * FROM scoring.rated_figure WHERE period = $5),
+figures AS MATERIALIZED (SELECT {_CELL}, rate, revision, done_basis, {_COUNTS}
+  FROM scoring.rated_figure WHERE period = $1 AND {TOUCHED}),
+figures_before AS MATERIALIZED (SELECT {_CELL}, rate, {_COUNTS}
+  FROM scoring.rated_figure WHERE period = $3 AND {TOUCHED}),
+figures_previous AS MATERIALIZED (SELECT {_CELL}, rate, {_COUNTS}
+  FROM scoring.rated_figure WHERE period = $5 AND {TOUCHED}),
 reported AS MATERIALIZED (
-  SELECT $1 AS period, unit, measure, category, done, enforceable, illustrative
-  FROM figures
-  UNION ALL SELECT $3, unit, measure, category, done, enforceable, illustrative
-  FROM figures_before
-  UNION ALL SELECT $5, unit, measure, category, done, enforceable, illustrative
-  FROM figures_previous),
+  SELECT $1 AS period, {_CELL}, {_COUNTS} FROM figures
+  UNION ALL SELECT $3, {_CELL}, {_COUNTS} FROM figures_before
+  UNION ALL SELECT $5, {_CELL}, {_COUNTS} FROM figures_previous),
 counted AS MATERIALIZED (
   SELECT * FROM reported WHERE done IS NOT NULL AND enforceable IS NOT NULL),
 whole AS MATERIALIZED (
@@ -98,31 +113,33 @@ whole AS MATERIALIZED (
     AND own.measure = cell.measure AND own.category = cell.category
   WHERE NOT is_bottom AND (own.unit IS NULL OR tree.period = $1)),
 downward AS (
-  SELECT w.*, tree.code AS unit, is_bottom, c.done, c.enforceable, c.illustrative
+  SELECT w.*, tree.code AS unit, is_bottom, {_COUNTS}
   FROM whole w JOIN tree ON tree.period = w.period AND tree.parent = w.code
   LEFT JOIN counted c ON c.period = w.period AND c.unit = tree.code
     AND c.measure = w.measure AND c.category = w.category
   UNION ALL
   SELECT d.period, d.code, d.measure, d.category, tree.code, tree.is_bottom,
-    c.done, c.enforceable, c.illustrative
+    {", ".join(f"c.{name}" for name in _COUNTED)}
   FROM downward d JOIN tree ON tree.period = d.period AND tree.parent = d.unit
   LEFT JOIN counted c ON c.period = d.period AND c.unit = tree.code
     AND c.measure = d.measure AND c.category = d.category
   WHERE d.done IS NULL),
 sums AS MATERIALIZED (
   SELECT period, code AS unit, measure, category, sum(done)::bigint AS done,
-    sum(enforceable)::bigint AS enforceable, bool_or(illustrative) AS illustrative
+    sum(enforceable)::bigint AS enforceable, bool_or(illustrative) AS illustrative,
+    {", ".join(_whole_sum(name) for name in _SUMMED)}
   FROM downward GROUP BY period, code, measure, category
   HAVING NOT bool_or(is_bottom AND done IS NULL)
     AND sum(enforceable) <= 9007199254740991),
 """
 
 
-def _summed(figures: str, period: str, columns: str) -> str:
+def _summed(figures: str, period: str, basis: str = "") -> str:
     """The sums of children where nothing was reported."""
     return f"""
   SELECT s.unit, s.measure, s.category, s.done, s.enforceable,
-    scoring.published_rate(s.done, s.enforceable), s.illustrative{columns}
+    scoring.published_rate(s.done, s.enforceable), s.illustrative{basis},
+    {", ".join(f"s.{name}" for name in _SUMMED)}
   FROM sums s LEFT JOIN {figures} f ON f.unit = s.unit
     AND f.measure = s.measure AND f.category = s.category
   WHERE s.period = {period} AND f.unit IS NULL"""
@@ -137,14 +154,32 @@ now AS MATERIALIZED (
     count(*) OVER (PARTITION BY measure, category, kind, rate IS NULL) AS of,
     count(*) OVER better AS as_good
   FROM (SELECT {_FIGURE}, revision, done_basis, {_COLUMNS} FROM figures
-    UNION ALL {_summed("figures", "$1", f", 0, 'rolled_up', {_UNKNOWN}")}) rows
+    UNION ALL {_summed("figures", "$1", ", 0, 'rolled_up'")}) rows
   JOIN tree ON tree.period = $1 AND tree.code = rows.unit
   WINDOW better AS (PARTITION BY measure, category, kind, rate IS NULL ORDER BY rate DESC)),
 before AS MATERIALIZED (
-  SELECT {_FIGURE} FROM figures_before UNION ALL {_summed("figures_before", "$3", "")}),
-previous AS MATERIALIZED (
+  SELECT {_FIGURE}, {_COLUMNS} FROM figures_before
+  UNION ALL {_summed("figures_before", "$3")}),
+"""
+
+# The month end before of a unit that others became since is the sum of what they had.
+_PREVIOUS = f"""
+{line_of("inheritance", "$6")},
+previous_own AS MATERIALIZED (
   SELECT {_FIGURE}, {_COLUMNS} FROM figures_previous
-  UNION ALL {_summed("figures_previous", "$5", f", {_UNKNOWN}")}),
+  UNION ALL {_summed("figures_previous", "$5")}),
+previous AS MATERIALIZED (
+  SELECT * FROM previous_own
+  UNION ALL SELECT {_CELL}, done, enforceable,
+    CASE WHEN done <= enforceable THEN scoring.published_rate(done, enforceable) END,
+    illustrative, {_COLUMNS}
+  FROM (SELECT h.unit, p.measure, p.category, bool_or(p.illustrative) AS illustrative,
+      count(*) AS parts, {", ".join(_apportioned(n) for n in ("done", "enforceable", *_SUMMED))}
+    FROM inheritance h JOIN previous_own p ON p.unit = h.part
+    GROUP BY h.unit, p.measure, p.category) restated
+  WHERE done IS NOT NULL AND enforceable IS NOT NULL
+    AND parts = (SELECT count(*) FROM inheritance i WHERE i.unit = restated.unit)
+    AND ({_CELL}) NOT IN (SELECT {_CELL} FROM previous_own)),
 """
 
 # The same cut of the units that a unit came from, all of their counts or nothing; a
@@ -184,7 +219,8 @@ def _since_october(name: str) -> str:
 _FLOWS = ", ".join(_since_october(name) for name in ("done", *CUMULATIVE))
 
 CARDS = f"""
-WITH RECURSIVE {_TREE} {_SUMS} {_ROWS} {_RESTATED} {_TARGETS} {SERIES} {WORKLOAD}
+WITH RECURSIVE {_TREE} {_SUMS} {_ROWS} {_PREVIOUS} {_RESTATED} {_TARGETS} {SERIES}
+{WORKLOAD}
 card (unit, measure, category, {", ".join(VALUES)}) AS MATERIALIZED (
 SELECT now.unit, now.measure, now.category, now.revision, now.illustrative,
   now.done, now.enforceable, now.done_basis, now.rate,

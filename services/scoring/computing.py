@@ -11,14 +11,15 @@ from collections.abc import Sequence
 from libs.common.database import Connection, Row
 from libs.common.periods import Period
 from services.scoring.cards import CARDS, VALUES
-from services.scoring.store import TargetRow
+from services.scoring.past import TOUCHED
+from services.scoring.store import Cells, TargetRow
 
 _OURS = ", ".join(f"s.{name}" for name in VALUES)
 _THEIRS = ", ".join(f"excluded.{name}" for name in VALUES)
 
 _SCORE = f"""
 {CARDS}, gone AS (
-  DELETE FROM scoring.scorecard s WHERE s.period = $1 AND NOT EXISTS (
+  DELETE FROM scoring.scorecard s WHERE s.period = $1 AND {TOUCHED} AND NOT EXISTS (
     SELECT FROM card WHERE card.unit = s.unit AND card.measure = s.measure
     AND card.category = s.category))
 INSERT INTO scoring.scorecard AS s (period, unit, measure, category, {", ".join(VALUES)})
@@ -44,7 +45,7 @@ UNION ALL
 SELECT s.period, s.unit, s.measure, s.category, {", ".join(f"n.{name}" for name in VALUES)}
 FROM scoring.scorecard s
 LEFT JOIN scoring.scorecard n ON false
-WHERE s.period = $1 AND NOT EXISTS (
+WHERE s.period = $1 AND s.measure = ANY($2) AND s.category = ANY($3) AND NOT EXISTS (
   SELECT FROM pg_temp.computed c WHERE c.unit = s.unit AND c.measure = s.measure
   AND c.category = s.category)
 """
@@ -59,26 +60,35 @@ SET LOCAL jit = off; SET LOCAL work_mem = '64MB'
 
 
 async def score(
-    connection: Connection, period: Period, targets: Sequence[TargetRow]
+    connection: Connection,
+    period: Period,
+    targets: Sequence[TargetRow],
+    cells: Cells | None = None,
 ) -> None:
-    """Write the scorecards of a period from the figures that stand, and no others."""
-    await _run(connection, _SCORE, period, targets)
+    """Write the scorecards of a period from the figures that stand, and no others.
+
+    With `cells` only those of these measures and categories: no other can change.
+    """
+    await _run(connection, _SCORE, period, targets, cells)
 
 
 async def compute(
-    connection: Connection, period: Period, targets: Sequence[TargetRow]
+    connection: Connection,
+    period: Period,
+    targets: Sequence[TargetRow],
+    cells: Cells | None = None,
 ) -> None:
     """Lay a period's scorecards into `pg_temp.computed`, gone with the transaction."""
     await connection.execute("DROP TABLE IF EXISTS pg_temp.computed")
     await connection.execute(
         "CREATE TEMP TABLE computed (LIKE scoring.scorecard) ON COMMIT DROP"
     )
-    await _run(connection, _BESIDE, period, targets)
+    await _run(connection, _BESIDE, period, targets, cells)
 
 
-async def changes(connection: Connection, period: Period) -> list[Row]:
+async def changes(connection: Connection, period: Period, cells: Cells) -> list[Row]:
     """Computed rows that differ from the stored ones; `revision` null where gone."""
-    return await connection.fetch(_CHANGES, period.code)
+    return await connection.fetch(_CHANGES, period.code, *cells)
 
 
 async def _run(
@@ -86,6 +96,7 @@ async def _run(
     statement: str,
     period: Period,
     targets: Sequence[TargetRow],
+    cells: Cells | None,
 ) -> None:
     await connection.execute(_PLANNED)
     last, previous = period.year_earlier(), period.month_before()
@@ -106,4 +117,5 @@ async def _run(
         [t.document for t in targets],
         months,
         Period.parse(months[0]).start if months else period.start,
+        *(cells or (None, None)),
     )

@@ -14,7 +14,11 @@ async def figures_changed(
     connection: Connection, period: str, events: Sequence[Event]
 ) -> None:
     """Score the period once for all that changed in it, and say so for each."""
-    await usecases.rescore(connection, Period.parse(period))
+    batches = [event.batch for event in events if event.batch]
+    everywhere = len(batches) < len(events)
+    await usecases.rescore(
+        connection, Period.parse(period), None if everywhere else batches
+    )
     await publish(connection, [event.followed_by(SCORES_CHANGED) for event in events])
 
 

@@ -24,6 +24,14 @@ PAST = (
 )
 """What a scorecard holds of it, in the order in which it is computed."""
 
+TOUCHED = "($15::text[] IS NULL OR measure = ANY($15) AND category = ANY($16))"
+"""Whether a row is of the measures and categories that are computed."""
+
+_INHERITED = ", ".join(
+    f"CASE WHEN count(*) = count(scoring.apportioned(s.{name}, h.before_it, h.share))"
+    f" THEN sum(scoring.apportioned(s.{name}, h.before_it, h.share))::bigint END AS {name}"
+    for name in ("done", "enforceable", "to_enforce", "entrusted", "separate_ledger")
+)
 _OWN = ", ".join(
     f"array_agg({name} ORDER BY {name}) FILTER (WHERE {name} IS NOT NULL) AS {name}"
     for name in MOVEMENTS
@@ -52,31 +60,31 @@ def _flow(name: str) -> str:
 # A month without a comparison neither breaks a run nor makes it longer. A unit that
 # others became looks back at all of their counts.
 SERIES = f"""
-series AS MATERIALIZED (
+own_series AS MATERIALIZED (
   SELECT idx, left(month, 4) AS year, right(month, 2)::int AS months, f.*
   FROM unnest($13::text[]) WITH ORDINALITY m (month, idx) CROSS JOIN LATERAL (
     SELECT unit, measure, done, enforceable, rate, to_enforce, entrusted, separate_ledger,
       CASE WHEN enforceable <= to_enforce
         THEN scoring.published_rate(enforceable, to_enforce) END AS share
     FROM scoring.rated_figure WHERE period = month AND category = 'all'
-      AND measure IN ('cases', 'money') OFFSET 0) f),
+      AND measure IN ('cases', 'money') AND {TOUCHED} OFFSET 0) f),
 {line_of("heir", "$14")},
-inherited AS (
-  SELECT unit, measure, idx, scoring.published_rate(done, enforceable) AS rate FROM (
-    SELECT h.unit, s.measure, s.idx, count(*) AS n,
-      sum(scoring.apportioned(s.done, h.before_it, h.share))::bigint AS done,
-      sum(scoring.apportioned(s.enforceable, h.before_it, h.share))::bigint AS enforceable,
-      count(scoring.apportioned(s.done, h.before_it, h.share)) AS counts
-    FROM heir h JOIN series s ON s.unit = h.part
-    GROUP BY h.unit, s.measure, s.idx) summed
-  WHERE n = counts AND n = (SELECT count(*) FROM heir WHERE heir.unit = summed.unit)),
+series AS MATERIALIZED (
+  SELECT * FROM own_series
+  UNION ALL SELECT idx, year, months, unit, measure, done, enforceable,
+    CASE WHEN done <= enforceable THEN scoring.published_rate(done, enforceable) END,
+    to_enforce, entrusted, separate_ledger, CASE WHEN enforceable <= to_enforce
+      THEN scoring.published_rate(enforceable, to_enforce) END
+  FROM (SELECT idx, year, months, h.unit, s.measure, count(*) AS parts, {_INHERITED}
+    FROM heir h JOIN own_series s ON s.unit = h.part
+    GROUP BY idx, year, months, h.unit, s.measure) summed
+  WHERE done IS NOT NULL AND enforceable IS NOT NULL
+    AND parts = (SELECT count(*) FROM heir WHERE heir.unit = summed.unit)
+    AND (unit, measure, idx) NOT IN (SELECT unit, measure, idx FROM own_series)),
 compared AS (
-  SELECT s.unit, s.measure, s.idx,
-    s.rate < CASE WHEN l.unit IS NULL THEN i.rate ELSE l.rate END AS below
-  FROM series s LEFT JOIN series l
+  SELECT s.unit, s.measure, s.idx, s.rate < l.rate AS below
+  FROM own_series s LEFT JOIN series l
     ON l.unit = s.unit AND l.measure = s.measure AND l.idx = s.idx - 12
-  LEFT JOIN inherited i
-    ON i.unit = s.unit AND i.measure = s.measure AND i.idx = s.idx - 12
   WHERE s.year = left($1, 4)),
 runs AS (
   SELECT unit, measure, count(*) FILTER (WHERE NOT broken) AS below FROM (

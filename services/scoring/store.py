@@ -106,6 +106,31 @@ async def targets_listed(
     )
 
 
+Cells = tuple[list[str], list[str]]
+"""Measures and categories: every pair of one of each."""
+
+
+async def cells_of(
+    connection: Connection, batches: Sequence[str], *, proposed: bool
+) -> Cells:
+    """The measures and the categories of which these batches changed rows, or would."""
+    changed = (
+        "SELECT r->>'measure' AS measure, r->>'category' AS category"
+        " FROM platform.preview p, jsonb_array_elements(p.rows) r"
+        " WHERE p.batch = ANY($1) AND p.kind = 'figures'"
+        if proposed
+        else "SELECT measure, category FROM ingest.changed_cell WHERE batch = ANY($1)"
+    )
+    row = await connection.fetchrow(
+        "SELECT coalesce(array_agg(DISTINCT measure), '{}') AS measures,"
+        " coalesce(array_agg(DISTINCT category), '{}') AS categories"
+        f" FROM ({changed}) changed",
+        list(batches),
+    )
+    assert row is not None
+    return row["measures"], row["categories"]
+
+
 async def scored_periods(connection: Connection) -> list[str]:
     """Every period with reports: those that a new target may touch."""
     rows = await connection.fetch("SELECT DISTINCT period FROM ingest.published_report")

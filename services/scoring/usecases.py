@@ -22,9 +22,17 @@ from services.scoring.shown_indicators import ExplainedScorecard
 from services.scoring.store import TargetRow
 
 
-async def rescore(connection: Connection, period: Period) -> None:
-    """Recompute every scorecard of a period from the rows that stand."""
-    await computing.score(connection, period, await _held(connection, period))
+async def rescore(
+    connection: Connection, period: Period, batches: Sequence[str] | None = None
+) -> None:
+    """Recompute the scorecards of a period from the rows that stand.
+
+    What batches of reports changed can only change scorecards of the same measures and
+    categories; None is a change of targets, tree or lineage, which may be anywhere.
+    """
+    cells = batches and await store.cells_of(connection, batches, proposed=False)
+    held = await _held(connection, period)
+    await computing.score(connection, period, held, cells or None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +108,11 @@ def _definition(measure: str) -> Indicator | None:
 async def preview(connection: Connection, batch: str, period: Period) -> None:
     """Compute the scorecards that a dry run would change, and keep them as proposed."""
     await lenses.as_proposed(connection, batch)
-    await computing.compute(connection, period, await _held(connection, period))
-    changed = [dict(row) for row in await computing.changes(connection, period)]
+    cells_ = await store.cells_of(connection, [batch], proposed=True)
+    held = await _held(connection, period)
+    await computing.compute(connection, period, held, cells_)
+    found = await computing.changes(connection, period, cells_)
+    changed = [dict(row) for row in found]
     await lenses.propose(connection, batch, lenses.SCORECARDS, period.code, changed)
     now = await clock.business_now(connection)
     cells = {(c["unit"], c["measure"], c["category"]) for c in changed}

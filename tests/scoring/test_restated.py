@@ -183,6 +183,39 @@ async def test_shares_that_do_not_add_up_are_refused(
     assert code in {e["code"] for e in answer.json()["errors"]}
 
 
+async def test_the_month_before_a_merger_is_the_sum_of_what_the_parts_had(
+    merged: World,
+) -> None:
+    sent = [
+        _cases("BK", "2025M09", enforceable=100, done=60, newly_accepted=5),
+        _cases("TN1", "2025M09", enforceable=300, done=120, newly_accepted=7),
+        _cases("TN", "2025M10", enforceable=410, done=200, newly_accepted=20),
+    ]
+    answer = await merged.report(*sent)
+    await merged.evaluated(answer.raise_for_status().json()["batch"])
+
+    shown = (await merged.admin.get("/v1/scorecards/TN/2025M10")).json()
+
+    month = shown["items"][0]["month"]
+    assert (month["done"], month["newly_accepted"]) == (20, 8)
+    assert (month["previous_rate"], month["enforceable"]) == ("45.00", 10)
+
+
+async def test_a_month_before_that_one_part_did_not_report_is_not_known(
+    merged: World,
+) -> None:
+    sent = [
+        _cases("BK", "2025M09", enforceable=100, done=60),
+        _cases("TN", "2025M10", enforceable=410, done=200),
+    ]
+    answer = await merged.report(*sent)
+    await merged.evaluated(answer.raise_for_status().json()["batch"])
+
+    shown = (await merged.admin.get("/v1/scorecards/TN/2025M10")).json()
+
+    assert shown["items"][0]["month"]["done"] is None
+
+
 async def test_a_key_of_the_new_unit_opens_its_predecessors(merged: World) -> None:
     client = await merged.client("analyst", under="TN")
 

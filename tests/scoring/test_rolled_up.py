@@ -119,3 +119,26 @@ async def test_a_sum_of_last_year_is_compared_with_too(tree: World) -> None:
     assert found is not None
     assert found["last_year"]["rate"] == "20.00"
     assert found["last_year"]["points"] == "30.00"
+
+
+async def test_every_column_that_all_children_give_is_summed(tree: World) -> None:
+    def month(unit: str, period: str, done: int, **more: int) -> Any:
+        row = {"measure": "cases", "done": done, "enforceable": 40, **more}
+        return {"unit": unit, "period": period, "figures": [row]}
+
+    before = await tree.report(
+        month("A", "2022M02", 5, to_enforce=70, newly_accepted=4, entrusted=1),
+        month("B", "2022M02", 6, to_enforce=60, newly_accepted=5),
+    )
+    await tree.evaluated(before.raise_for_status().json()["batch"])
+    found = await card(
+        tree,
+        "P",
+        month("A", PERIOD, 10, to_enforce=80, newly_accepted=9, entrusted=3),
+        month("B", PERIOD, 9, to_enforce=80, newly_accepted=7, entrusted=2),
+    )
+
+    assert found is not None
+    assert found["classification"] == "50.00"
+    assert (found["month"]["done"], found["month"]["newly_accepted"]) == (8, 7)
+    assert found["month"]["entrusted"] is None  # B did not say in November

@@ -25,9 +25,7 @@ def upgrade() -> None:
         schema="ingest",
     )
     op.create_primary_key(op.f("pk_lineage"), "lineage", ["id"], schema="ingest")
-    op.create_index(
-        "ix_lineage_successor", "lineage", ["successor"], schema="ingest"
-    )
+    op.create_index("ix_lineage_successor", "lineage", ["successor"], schema="ingest")
     op.add_column(
         "lineage",
         sa.Column(

@@ -77,6 +77,11 @@ class Row:
         """Which row of its report it is."""
         return self.measure, self.category
 
+    @property
+    def has_past(self) -> bool:
+        """Whether later months are held against it: rows of all cases and all money."""
+        return self.category == "all" and self.measure in ("cases", "money")
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
