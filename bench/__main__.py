@@ -5,13 +5,21 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from bench import end_to_end, growth, ingest_cases, ingest_reports, score_national
+from bench import (
+    end_to_end,
+    growth,
+    ingest_cases,
+    ingest_reports,
+    reads,
+    score_national,
+)
 
 BENCHES = {
     "ingest_reports": ingest_reports.run,
     "ingest_cases": ingest_cases.run,
     "growth": growth.run,
     "score_national": score_national.run,
+    "reads": reads.run,
     "end_to_end": end_to_end.run,
 }
 

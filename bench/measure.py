@@ -38,6 +38,11 @@ def median(values: list[float]) -> float:
     return round(statistics.median(values), 4)
 
 
+def percentile(values: list[float], part: int) -> float:
+    """The value that so many percent of all are not above."""
+    return round(sorted(values)[-(-len(values) * part // 100) - 1], 4)
+
+
 def share_of_limit(
     name: str, took: list[float], limit: list[float], reach: float
 ) -> Result:
