@@ -11,6 +11,7 @@ from libs.common.periods import InvalidPeriod, Period
 from libs.common.working_days import working_days
 from services.alerts.domain.deadlines import due_of
 from services.alerts.domain.rules import (
+    Every,
     Example,
     Expectation,
     Outcome,
@@ -84,7 +85,9 @@ def hold(compiled: CompiledRule, example: Example, key: str, node: Node) -> None
 
 
 def _hold_due(rule: Rule, example: Example, node: Node, key: str) -> None:
-    opening = isinstance(rule.due, Within) and not rule.due.from_period_end
+    opening = isinstance(rule.due, Every) or (
+        isinstance(rule.due, Within) and not rule.due.from_period_end
+    )
     if example.at is None if opening else example.period_end is None:
         raise Refused(
             node,
@@ -159,11 +162,14 @@ def _completed(
         more_than = facts.get("target.operator") == "more_than"
         met = rate > target if more_than else rate >= target
         follows |= {"met": met, "shortfall.points": 0 if met else target - rate}
+    at = _number(facts, "at")
     if period is not None:
         follows |= {"period.months": period.months, "period.end": _end(period)}
-        at = _number(facts, "at")
         if at is not None:
             follows["days_left"] = max(period.year_end.toordinal() - at, 0)
+    elif at is not None:
+        # Rules of cases are in force, and read their parameters, on the day itself.
+        follows["period.end"] = at
     return follows | dict(facts)
 
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 
 from services.alerts.domain.expressions import ParamTable
 from services.alerts.domain.rules import (
+    Deadline,
+    Every,
     Example,
     OnDay,
     Rule,
     SeverityRow,
     Source,
     Step,
-    Within,
 )
 from services.alerts.domain.vocabulary import Bilingual
 from services.alerts.rule_nodes import Json
@@ -31,7 +32,7 @@ def dump(rule: Rule) -> dict[str, Json]:
                 "to": rule.effective.end.isoformat() if rule.effective.end else None,
             }
         ),
-        "watches": "scorecard",
+        "watches": rule.watches.value,
         "where": rule.where.text if rule.where else None,
         "when": rule.when.text,
         "unknown": rule.unknown.value,
@@ -41,6 +42,11 @@ def dump(rule: Rule) -> dict[str, Json]:
         "escalate": [_dump_step(step) for step in rule.escalate],
         "closes": rule.closes.value,
         "message": _both(rule.message) if rule.message else None,
+        "group_by": list(rule.group_by) or None,
+        "inhibits": [
+            {"rules": list(one.rules), "same": list(one.same)} for one in rule.inhibits
+        ],
+        "visibility": rule.visibility.value,
         "params": {name: _dump_param(table) for name, table in rule.params.items()},
         "examples": [_dump_example(example) for example in rule.examples],
     }
@@ -69,9 +75,12 @@ def _dump_severity(row: SeverityRow) -> dict[str, Json]:
     return _without_none({"if": text, "is": row.severity.value})
 
 
-def _dump_due(due: OnDay | Within | None) -> Json:
+def _dump_due(due: Deadline | None) -> Json:
     if due is None:
         return None
+    if isinstance(due, Every):
+        every = "month" if due.months == 1 else "quarter"
+        return {"every": every, "within": due.working_days, "from": "period_end"}
     if isinstance(due, OnDay):
         on_day: Json = {"day": due.day, "month": "after_period"}
         return {"by" if due.inclusive else "before": on_day}

@@ -295,15 +295,6 @@ def absent(node: Node, key: str) -> Refused:
     )
 
 
-def later(node: Node, key: str, what: str) -> Refused:
-    return Refused(
-        node,
-        key,
-        f"Phiên bản này chưa hỗ trợ {what!r}.",
-        f"{what!r} is not supported by this version.",
-    )
-
-
 def not_among(node: Node, key: str, text: str, known: list[str]) -> Refused:
     listed = ", ".join(known)
     return Refused(

@@ -9,16 +9,27 @@ from typing import Final
 from yaml import MappingNode, Node
 
 from services.alerts.domain.checking import param_value
+from services.alerts.domain.deadlines import MOST_STANDING
 from services.alerts.domain.expressions import ParamTable
-from services.alerts.domain.rules import Effective, OnDay, Source, Step, Within
+from services.alerts.domain.rules import (
+    Deadline,
+    Effective,
+    Every,
+    Inhibition,
+    OnDay,
+    Source,
+    Step,
+    Within,
+)
 from services.alerts.domain.vocabulary import NotAValue
+from services.alerts.domain.watching import Watch
 from services.alerts.rule_nodes import (
     Refused,
+    choice_of,
     day_of,
     fields_of,
     is_null,
     items_of,
-    later,
     not_a_value,
     not_among,
     pairs_of,
@@ -47,13 +58,37 @@ def version_of(node: Node) -> int:
     return whole_of(node, "version", least=1)
 
 
-def watches_of(node: Node) -> str:
-    text = text_of(node, "watches")
-    if text in ("case", "missing_report"):
-        raise later(node, "watches", f"watches: {text}")
-    if text != "scorecard":
-        raise not_among(node, "watches", text, ["scorecard"])
-    return text
+def watches_of(node: Node) -> Watch:
+    return choice_of(node, "watches", Watch)
+
+
+def group_by_of(node: Node) -> tuple[str, ...]:
+    texts = [text_of(each, "group_by") for each in items_of(node, "group_by")]
+    if texts != ["unit"]:
+        raise not_among(node, "group_by", ", ".join(texts), ["[unit]"])
+    return tuple(texts)
+
+
+_SAME: Final = ("unit", "period", "measure", "category")
+
+
+def inhibits_of(node: Node) -> tuple[Inhibition, ...]:
+    return tuple(
+        _inhibition(each, f"inhibits[{number}]")
+        for number, each in enumerate(items_of(node, "inhibits", least=0))
+    )
+
+
+def _inhibition(node: Node, key: str) -> Inhibition:
+    fields = fields_of(node, key, required=("rules", "same"))
+    rules = [id_of(each) for each in items_of(fields["rules"], f"{key}.rules")]
+    same = []
+    for each in items_of(fields["same"], f"{key}.same"):
+        text = text_of(each, f"{key}.same")
+        if text not in _SAME:
+            raise not_among(each, f"{key}.same", text, list(_SAME))
+        same.append(text)
+    return Inhibition(tuple(rules), tuple(same))
 
 
 def basis_of(node: Node) -> tuple[Source, ...]:
@@ -88,10 +123,9 @@ def effective_of(node: Node) -> Effective:
     return Effective(start, end)
 
 
-def deadline_of(node: Node) -> OnDay | Within:
-    pairs = pairs_of(node, "due")
-    if "every" in pairs:
-        raise later(pairs["every"][0], "due.every", "every")
+def deadline_of(node: Node) -> Deadline:
+    if "every" in pairs_of(node, "due"):
+        return _every(node)
     fields = fields_of(node, "due", optional=("by", "before", "within", "from"))
     ways = [way for way in ("by", "before", "within") if way in fields]
     if len(ways) != 1 or ("from" in fields and ways != ["within"]):
@@ -105,6 +139,21 @@ def deadline_of(node: Node) -> OnDay | Within:
     if ways == ["within"]:
         return _within(fields)
     return _on_day(fields[ways[0]], f"due.{ways[0]}", inclusive=ways == ["by"])
+
+
+_MONTHS: Final = {"month": 1, "quarter": 3}
+
+
+def _every(node: Node) -> Every:
+    fields = fields_of(node, "due", required=("every", "within"), optional=("from",))
+    every = text_of(fields["every"], "due.every")
+    if every not in _MONTHS:
+        raise not_among(fields["every"], "due.every", every, list(_MONTHS))
+    if "from" in fields and text_of(fields["from"], "due.from") != "period_end":
+        given = text_of(fields["from"], "due.from")
+        raise not_among(fields["from"], "due.from", given, ["period_end"])
+    days = whole_of(fields["within"], "due.within", most=MOST_STANDING)
+    return Every(_MONTHS[every], days)
 
 
 def _on_day(node: Node, key: str, *, inclusive: bool) -> OnDay:

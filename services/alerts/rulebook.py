@@ -20,9 +20,11 @@ from services.alerts.domain.rules import (
     Severity,
     SeverityRow,
     Unknown,
+    Visibility,
 )
 from services.alerts.domain.syntax import ExpressionError
 from services.alerts.domain.vocabulary import VOCABULARY, Bilingual, Names
+from services.alerts.domain.watching import WORDS
 from services.alerts.engine.native import CompiledRule
 from services.alerts.rule_examples import example_of, hold
 from services.alerts.rule_nodes import (
@@ -35,7 +37,6 @@ from services.alerts.rule_nodes import (
     fields_of,
     is_null,
     items_of,
-    later,
     pairs_of,
     place_within,
     text_of,
@@ -45,12 +46,15 @@ from services.alerts.rule_parts import (
     basis_of,
     deadline_of,
     effective_of,
+    group_by_of,
     id_of,
+    inhibits_of,
     param_table_of,
     steps_of,
     version_of,
     watches_of,
 )
+from services.alerts.rule_whole import misfits
 
 REQUIRED: Final = (
     "id",
@@ -71,9 +75,11 @@ OPTIONAL: Final = (
     "escalate",
     "message",
     "params",
+    "group_by",
+    "inhibits",
+    "visibility",
     "examples",
 )
-LATER: Final = ("group_by", "inhibits", "visibility")
 
 _PARAM: Final = re.compile(r"[a-z_][a-z0-9_]*")
 
@@ -89,7 +95,7 @@ class RuleErrors(ValueError):
 
 
 def load_directory(
-    path: Path, *, names: Names = VOCABULARY
+    path: Path, *, names: Names | None = None
 ) -> tuple[list[Rule], list[Problem]]:
     """Every rule file of a folder: the rules that load, the problems of the rest."""
     rules: list[Rule] = []
@@ -102,8 +108,11 @@ def load_directory(
     return rules, problems
 
 
-def load_text(text: str, *, source: str = "<text>", names: Names = VOCABULARY) -> Rule:
-    """One rule from its YAML or JSON text. Raises RuleErrors."""
+def load_text(text: str, *, source: str = "<text>", names: Names | None = None) -> Rule:
+    """One rule from its YAML or JSON text. Raises RuleErrors.
+
+    Its names are those of what it watches, unless others are given.
+    """
     try:
         root = composed(text)
         return _RuleReader(root, source, names).rule()
@@ -111,7 +120,7 @@ def load_text(text: str, *, source: str = "<text>", names: Names = VOCABULARY) -
         raise RuleErrors([refused.problem(source)]) from None
 
 
-def _load_file(file: Path, names: Names) -> Rule:
+def _load_file(file: Path, names: Names | None) -> Rule:
     try:
         text = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as fault:
@@ -130,16 +139,18 @@ def _load_file(file: Path, names: Names) -> Rule:
 class _RuleReader:
     """Reads each key by itself, so that one fault does not hide the next."""
 
-    def __init__(self, root: Node, file: str, names: Names) -> None:
+    def __init__(self, root: Node, file: str, names: Names | None) -> None:
         self._root = root
         self._file = file
-        self._names = names
+        self._given = names
+        self._names: Names = names or VOCABULARY
         self._problems: list[Problem] = []
         self._fields: dict[str, Node] = {}
         self._params: dict[str, ParamTable] = {}
 
     def rule(self) -> Rule:
         self._fields = self._keys()
+        self._try("watches", self._read_watches)
         self._try("params", self._read_params)
         self._stop_at_problems()
         self._check_parts()
@@ -154,10 +165,8 @@ class _RuleReader:
     def _keys(self) -> dict[str, Node]:
         pairs = pairs_of(self._root, "")
         for key, (name, _) in pairs.items():
-            if key in LATER:
-                self._report(later(name, key, key))
-            elif key not in REQUIRED and key not in OPTIONAL:
-                self._report(unknown_key(name, "", key, (*REQUIRED, *OPTIONAL, *LATER)))
+            if key not in REQUIRED and key not in OPTIONAL:
+                self._report(unknown_key(name, "", key, (*REQUIRED, *OPTIONAL)))
         for key in REQUIRED:
             if key not in pairs:
                 self._report(absent(self._root, key))
@@ -170,7 +179,6 @@ class _RuleReader:
         self._try("title", lambda node: bilingual_of(node, "title"))
         self._try("basis", basis_of)
         self._try("effective", effective_of)
-        self._try("watches", watches_of)
         self._try("where", lambda node: self._expression(node, "where"))
         self._try("when", lambda node: self._expression(node, "when"))
         self._try("unknown", lambda node: choice_of(node, "unknown", Unknown))
@@ -180,6 +188,9 @@ class _RuleReader:
         self._try("escalate", steps_of)
         self._try("closes", lambda node: choice_of(node, "closes", Closes))
         self._try("message", lambda node: bilingual_of(node, "message"))
+        self._try("group_by", group_by_of)
+        self._try("inhibits", inhibits_of)
+        self._try("visibility", lambda n: choice_of(n, "visibility", Visibility))
         for number, node in enumerate(self._example_nodes()):
             self._try_node(node, partial(self._example, number))
 
@@ -191,6 +202,7 @@ class _RuleReader:
             title=bilingual_of(fields["title"], "title"),
             basis=basis_of(fields["basis"]),
             effective=effective_of(fields["effective"]),
+            watches=watches_of(fields["watches"]),
             where=self._optional("where", lambda n: self._expression(n, "where")),
             when=self._expression(fields["when"], "when"),
             unknown=self._optional(
@@ -203,6 +215,12 @@ class _RuleReader:
             escalate=self._optional("escalate", steps_of) or (),
             closes=choice_of(fields["closes"], "closes", Closes),
             message=self._optional("message", lambda n: bilingual_of(n, "message")),
+            group_by=self._optional("group_by", group_by_of) or (),
+            inhibits=self._optional("inhibits", inhibits_of) or (),
+            visibility=self._optional(
+                "visibility", lambda n: choice_of(n, "visibility", Visibility)
+            )
+            or Visibility.UNIT,
             params=self._params,
             examples=tuple(
                 self._example(number, node)
@@ -236,6 +254,10 @@ class _RuleReader:
             raise RuleErrors(sorted(self._problems, key=lambda p: (p.line, p.column)))
 
     # Parts that need the vocabulary or the parameters
+
+    def _read_watches(self, node: Node) -> None:
+        watch = watches_of(node)
+        self._names = self._given or WORDS[watch]
 
     def _read_params(self, node: Node) -> None:
         for name, (key, table) in pairs_of(node, "params").items():
@@ -309,41 +331,8 @@ class _RuleReader:
     # The rule as a whole
 
     def _check_whole(self, rule: Rule) -> None:
-        fields = self._fields
-        if rule.owes is Owes.NOTHING:
-            self._check_owes_nothing(rule)
-        elif rule.due is None:
-            self._report(absent(self._root, "due"))
-        if rule.due is None and rule.escalate:
-            self._report(
-                Refused(
-                    fields["escalate"],
-                    "escalate",
-                    "Không có hạn thì không có bước nào sau hạn.",
-                    "Without a due date there are no steps after it.",
-                )
-            )
-
-    def _check_owes_nothing(self, rule: Rule) -> None:
-        if rule.due is not None:
-            self._report(
-                Refused(
-                    self._fields["due"],
-                    "due",
-                    "Không phải nộp gì thì không có hạn.",
-                    "Where nothing is owed, nothing is due.",
-                )
-            )
-        if rule.closes is Closes.ACCEPTED:
-            self._report(
-                Refused(
-                    self._fields["closes"],
-                    "closes",
-                    "Không phải nộp gì thì không có gì để chấp nhận.",
-                    "Where nothing is owed, there is nothing to accept.",
-                    "data",
-                )
-            )
+        for refused in misfits(rule, self._root, self._fields, self._names):
+            self._report(refused)
 
     def _check_examples(self, rule: Rule) -> None:
         compiled = CompiledRule(rule)

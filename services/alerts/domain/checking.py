@@ -58,7 +58,6 @@ from services.alerts.domain.syntax import (
     read_tree,
 )
 from services.alerts.domain.vocabulary import (
-    LATER,
     NUMERIC,
     UNITS,
     VOCABULARY,
@@ -67,6 +66,7 @@ from services.alerts.domain.vocabulary import (
     NotAValue,
     printed,
 )
+from services.alerts.domain.watching import EVERY_WORD, WORDS
 
 
 def parse(
@@ -207,11 +207,12 @@ class _Checker:
         known = self._names.get(node.name)
         if known is not None:
             return Ref(known.name, known.kind)
-        if node.name.startswith(LATER):
+        if node.name in EVERY_WORD:
             raise Misread(
                 node.at,
-                f"Phiên bản này chưa hỗ trợ tên {node.name!r}.",
-                f"The name {node.name!r} is not supported by this version.",
+                f"Tên {node.name!r} không dùng được với watches của quy tắc này.",
+                f"The name {node.name!r} does not belong to what this rule watches.",
+                _watch_of(node.name),
             )
         raise Misread(
             node.at,
@@ -308,6 +309,10 @@ def _by_age(node: CompareNode, op: Operator, left: Loose, right: Loose) -> Compa
     if isinstance(left.born, Const) and isinstance(left.on, Const):
         raise _constants(node.at)
     return Compare(op, left.on, Anniversary(left.born, right.count, right.unit))
+
+
+def _watch_of(name: str) -> str:
+    return next(f"watches: {watch}" for watch, names in WORDS.items() if name in names)
 
 
 def _minus_one() -> Const:

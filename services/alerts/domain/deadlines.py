@@ -10,7 +10,10 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from libs.common.working_days import after
-from services.alerts.domain.rules import OnDay, Within
+from services.alerts.domain.rules import Deadline, Every, OnDay
+
+MOST_STANDING: Final = 10
+"""Working days that a standing report may take after its month or quarter."""
 
 VIETNAM: Final = ZoneInfo("Asia/Ho_Chi_Minh")
 _DAY: Final = timedelta(days=1)
@@ -33,7 +36,7 @@ class Due:
 
 
 def due_of(
-    due: OnDay | Within | None,
+    due: Deadline | None,
     *,
     period_end: date,
     opened_on: date,
@@ -44,8 +47,24 @@ def due_of(
         return None
     if isinstance(due, OnDay):
         return on(_in_next_month(period_end, due.day), inclusive=due.inclusive)
+    if isinstance(due, Every):
+        ends_on = _end_of_months(opened_on, due.months)
+        return within(due.working_days, ends_on, is_working=is_working)
     start = period_end if due.from_period_end else opened_on
     return within(due.working_days, start, is_working=is_working)
+
+
+def next_of(due: Every, last: date, *, is_working: Callable[[date], bool]) -> Due:
+    """The deadline of a standing report after the one that was due on `last`.
+
+    A report is due in the month after the one that it is of: rules give it no more
+    than MOST_STANDING working days.
+    """
+    following = due_of(due, period_end=last, opened_on=last, is_working=is_working)
+    if following is not None and following.on > last:
+        return following
+    ends_on = _end_of_months(_end_of_months(last, due.months) + _DAY, due.months)
+    return within(due.working_days, ends_on, is_working=is_working)
 
 
 def within(days: int, start: date, *, is_working: Callable[[date], bool]) -> Due:
@@ -61,6 +80,12 @@ def on(day: date, *, inclusive: bool) -> Due:
 def midnight(day: date) -> datetime:
     """The moment a day begins in Viet Nam."""
     return datetime.combine(day, time(), VIETNAM)
+
+
+def _end_of_months(day: date, months: int) -> date:
+    """The last day of `day`'s month, or of its quarter (of a working year as well)."""
+    month = -(-day.month // months) * months
+    return date(day.year, month, monthrange(day.year, month)[1])
 
 
 def _in_next_month(day: date, day_of_month: int) -> date:

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from services.alerts.domain.expressions import All, Condition, Expression, ParamTable
 from services.alerts.domain.vocabulary import Bilingual, Facts, Printed
+from services.alerts.domain.watching import Watch
 
 
 class Unknown(StrEnum):
@@ -101,6 +102,33 @@ class Within:
 
 
 @dataclass(frozen=True, slots=True)
+class Every:
+    """A standing report: working days after the end of each month or quarter."""
+
+    months: int
+    working_days: int
+
+
+Deadline = OnDay | Within | Every
+
+
+class Visibility(StrEnum):
+    """Who may see a matter beside those above its unit."""
+
+    UNIT = "unit"
+    PARENT_AND_ABOVE = "parent_and_above"
+
+
+@dataclass(frozen=True, slots=True)
+class Inhibition:
+    """While this rule's matter is open, those rules open none that is the same in
+    these respects (`unit`, `period`, `measure`, `category`)."""
+
+    rules: tuple[str, ...]
+    same: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """Who hears next: `levels` up from the unit."""
 
@@ -140,15 +168,20 @@ class Rule:
     title: Bilingual
     basis: tuple[Source, ...]
     effective: Effective
+    watches: Watch
     where: Expression | None
     when: Expression
     unknown: Unknown
     severity: tuple[SeverityRow, ...]
     owes: Owes
-    due: OnDay | Within | None
+    due: Deadline | None
     escalate: tuple[Step, ...]
     closes: Closes
     message: Bilingual | None
+    group_by: tuple[str, ...]
+    """`unit` for rules of cases: one matter a unit, whose members come and go."""
+    inhibits: tuple[Inhibition, ...]
+    visibility: Visibility
     params: Mapping[str, ParamTable]
     examples: tuple[Example, ...]
 

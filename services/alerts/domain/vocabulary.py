@@ -62,9 +62,6 @@ UNITS: Final[Mapping[str, Kind]] = {
 }
 """How a literal's unit is written, and the kind it gives."""
 
-LATER: Final = ("case.", "obligation.", "reported")
-"""Beginnings of names that belong to the language but cannot be used yet."""
-
 
 @dataclass(frozen=True, slots=True)
 class Name:

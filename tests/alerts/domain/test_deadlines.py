@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from libs.common.working_days import working_days
-from services.alerts.domain.deadlines import due_of
-from services.alerts.domain.rules import OnDay, Within
+from services.alerts.domain.deadlines import MOST_STANDING, due_of, next_of
+from services.alerts.domain.rules import Every, OnDay, Within
 
 FEBRUARY = date(2022, 2, 28)
 
@@ -96,3 +98,51 @@ def test_is_written_as_the_api_gives_it() -> None:
         "inclusive": True,
         "ends_at": "2022-03-16T00:00:00+07:00",
     }
+
+
+@pytest.mark.parametrize(
+    ("every", "opened_on", "on"),
+    [
+        pytest.param(Every(1, 2), date(2022, 3, 8), "2022-04-04", id="of March"),
+        pytest.param(Every(1, 2), date(2022, 3, 31), "2022-04-04", id="its last day"),
+        pytest.param(Every(3, 4), date(2022, 1, 20), "2022-04-06", id="of a quarter"),
+        pytest.param(
+            Every(3, 0), date(2022, 10, 1), "2022-12-31", id="on its last day"
+        ),
+    ],
+)
+def test_a_standing_report_is_due_after_the_month_of_its_opening(
+    every: Every, opened_on: date, on: str
+) -> None:
+    due = due_of(
+        every, period_end=FEBRUARY, opened_on=opened_on, is_working=working_days()
+    )
+
+    assert due is not None
+    assert due.on.isoformat() == on
+
+
+@given(
+    months=st.sampled_from([1, 3]),
+    days=st.integers(0, MOST_STANDING),
+    opened_on=st.dates(date(2015, 1, 1), date(2040, 1, 1)),
+)
+def test_standing_reports_are_due_once_for_each_month_or_quarter(
+    months: int, days: int, opened_on: date
+) -> None:
+    every, is_working = Every(months, days), working_days()
+    due = due_of(
+        every, period_end=opened_on, opened_on=opened_on, is_working=is_working
+    )
+    assert due is not None
+    ends = opened_on
+    for _ in range(5):
+        following = next_of(every, due.on, is_working=is_working)
+        step = due_of(every, period_end=ends, opened_on=ends, is_working=is_working)
+        assert step is not None
+        while step.on <= due.on:
+            ends += timedelta(days=20)
+            step = due_of(every, period_end=ends, opened_on=ends, is_working=is_working)
+            assert step is not None
+        assert following == step
+        due = following

@@ -1,0 +1,153 @@
+"""Faults of a rule that no part has by itself: parts that do not fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from yaml import Node
+
+from services.alerts.domain.reaching import follows, possible
+from services.alerts.domain.rules import Closes, Every, OnDay, Owes, Rule, Within
+from services.alerts.domain.vocabulary import Names
+from services.alerts.domain.watching import Watch
+from services.alerts.domain.wording import BESIDE, places
+from services.alerts.rule_nodes import Refused, absent, items_of, unknown_key
+
+
+def misfits(
+    rule: Rule, root: Node, fields: Mapping[str, Node], names: Names
+) -> Iterator[Refused]:
+    """Every reason why the parts of a rule do not make one."""
+    yield from _of_due(rule, root, fields)
+    yield from _of_groups(rule, fields)
+    yield from _of_severities(rule, fields)
+    yield from _of_message(rule, fields, names)
+    for number, one in enumerate(rule.inhibits):
+        if rule.id in one.rules:
+            yield Refused(
+                fields["inhibits"],
+                f"inhibits[{number}].rules",
+                "Quy tắc không thể tự chặn mình.",
+                "A rule cannot inhibit itself.",
+            )
+
+
+def _of_due(rule: Rule, root: Node, fields: Mapping[str, Node]) -> Iterator[Refused]:
+    if rule.owes is Owes.NOTHING:
+        yield from _owing_nothing(rule, fields)
+    elif rule.due is None:
+        yield absent(root, "due")
+    if rule.due is None and rule.escalate:
+        yield Refused(
+            fields["escalate"],
+            "escalate",
+            "Không có hạn thì không có bước nào sau hạn.",
+            "Without a due date there are no steps after it.",
+        )
+    by_period = isinstance(rule.due, OnDay) or (
+        isinstance(rule.due, Within) and rule.due.from_period_end
+    )
+    if rule.watches is Watch.CASE and by_period:
+        yield Refused(
+            fields["due"],
+            "due",
+            "Việc thi hành án không thuộc kỳ nào; dùng within hoặc every.",
+            "A case has no period; use `within` or `every`.",
+            "{every: month, within: 2, from: period_end}",
+        )
+    if rule.watches is not Watch.CASE and isinstance(rule.due, Every):
+        yield Refused(
+            fields["due"],
+            "due.every",
+            "Chỉ quy tắc về việc (watches: case) có báo cáo định kỳ.",
+            "Only rules of cases have standing reports: a row has one period.",
+            "{within: 2, from: period_end}",
+        )
+
+
+def _owing_nothing(rule: Rule, fields: Mapping[str, Node]) -> Iterator[Refused]:
+    if rule.due is not None:
+        yield Refused(
+            fields["due"],
+            "due",
+            "Không phải nộp gì thì không có hạn.",
+            "Where nothing is owed, nothing is due.",
+        )
+    if rule.closes is Closes.ACCEPTED:
+        yield Refused(
+            fields["closes"],
+            "closes",
+            "Không phải nộp gì thì không có gì để chấp nhận.",
+            "Where nothing is owed, there is nothing to accept.",
+            "data",
+        )
+
+
+def _of_groups(rule: Rule, fields: Mapping[str, Node]) -> Iterator[Refused]:
+    if rule.watches is not Watch.CASE and rule.group_by:
+        yield Refused(
+            fields["group_by"],
+            "group_by",
+            "Chỉ quy tắc về việc (watches: case) gom theo đơn vị.",
+            "Only rules of cases are grouped: every other row is a matter of its own.",
+        )
+    if rule.watches is Watch.CASE and not rule.group_by:
+        yield Refused(
+            fields["watches"],
+            "watches",
+            "Quy tắc về việc gom các việc của một đơn vị thành một vụ.",
+            "A rule of cases makes one matter of all cases of a unit.",
+            "group_by: [unit]",
+        )
+
+
+def _of_severities(rule: Rule, fields: Mapping[str, Node]) -> Iterator[Refused]:
+    if not possible(rule.condition):
+        yield Refused(
+            fields["when"],
+            "when",
+            "Điều kiện này không bao giờ đúng (cùng với where).",
+            "This is never true (together with `where`).",
+        )
+        return
+    rows = [
+        (number, row.condition.condition)
+        for number, row in enumerate(rule.severity)
+        if row.condition is not None
+    ]
+    nodes = items_of(fields["severity"], "severity")
+    for place, (number, condition) in enumerate(rows):
+        earlier = [before for _, before in rows[:place]]
+        if not possible(rule.condition, condition):
+            yield Refused(
+                nodes[number],
+                f"severity[{number}]",
+                "Dòng này không bao giờ đúng khi quy tắc xảy ra.",
+                "This row is never true when the rule fires.",
+            )
+        elif any(follows(one, rule.condition, condition) for one in earlier):
+            yield Refused(
+                nodes[number],
+                f"severity[{number}]",
+                "Dòng này không bao giờ tới lượt: một dòng trước đã bao trùm nó.",
+                "This row is never reached: one before it holds whenever it does.",
+            )
+    last = len(rule.severity) - 1
+    if any(follows(condition, rule.condition) for _, condition in rows):
+        yield Refused(
+            nodes[last],
+            f"severity[{last}]",
+            "Dòng cuối không bao giờ tới lượt: một dòng trước luôn đúng.",
+            "The last row is never reached: one before it always holds.",
+        )
+
+
+def _of_message(
+    rule: Rule, fields: Mapping[str, Node], names: Names
+) -> Iterator[Refused]:
+    if rule.message is None:
+        return
+    for text in (rule.message.vi, rule.message.en):
+        for name, _ in places(text):
+            if name not in names and name not in BESIDE:
+                yield unknown_key(fields["message"], "message", name, (*BESIDE, *names))
