@@ -53,6 +53,12 @@ def after(start: date, days: int, is_working: IsWorking) -> date:
     return day
 
 
+def between(start: date, end: date, is_working: IsWorking) -> int:
+    """How many working days there are after `start` up to and with `end`."""
+    days = (end - start).days
+    return sum(is_working(start + timedelta(days=n)) for n in range(1, days + 1))
+
+
 async def calendar(connection: Connection) -> IsWorking:
     """The calendar as it stands, with every day that was decreed."""
     rows = await connection.fetch("SELECT day, works FROM platform.calendar_day")

@@ -118,6 +118,7 @@ async def evaluate(
         at=found.at,
         fired=found.fired,
         held=found.held,
+        inhibited=found.inhibited,
         opened=len(found.opened),
         updated=len(found.updated),
         closed=len(found.closed),

@@ -22,7 +22,6 @@ from libs.common.service import Check, Service
 from libs.common.settings import Settings
 from services.alerts import inbox, outbox, rulebook, telemetry, usecases
 from services.alerts.domain.rules import Rule
-from services.alerts.engine import Engine
 from services.alerts.evaluation import Judge, ready_rules
 from services.alerts.routes import router, webhooks
 from services.alerts.sender import Sender
@@ -45,7 +44,7 @@ def build(
 ) -> Service:
     """The service under its own database role: it judges, keeps and delivers."""
     database = Database(url, "dondoc_alerts")
-    judge = Judge(Engine(settings.rule_engine))
+    judge = Judge(settings.rule_engine)
     sender = Sender(allow_networks=settings.webhook_networks)
     key = settings.key_for("subscription secrets")
     courier = Courier(database, sender, lambda id, sealed: unseal(key, id, sealed))
@@ -75,13 +74,13 @@ def build(
         return await usecases.fire_timers(database)
 
     async def engine_health() -> tuple[str, str]:
-        health = judge.engine.health()
+        health = judge.health()
         return health.state, health.text
 
     async def measure() -> None:
         async with database.connection() as connection:
             telemetry.OLDEST.set(await outbox.next_due(connection) or 0)
-        telemetry.measure_engine(judge.engine.counters)
+        telemetry.measure_engine(judge.counters())
 
     @asynccontextmanager
     async def running() -> AsyncIterator[None]:
@@ -90,12 +89,12 @@ def build(
             # evaluation asks for again.
             with suppress(*AWAY, *UNMIGRATED):
                 async with database.connection() as connection:
-                    await ready_rules(connection, judge.engine)
+                    await ready_rules(connection, judge)
             try:
                 yield
             finally:
                 await courier.drain()
-                await judge.engine.stop()
+                await judge.stop()
 
     return Service(
         name="alerts",

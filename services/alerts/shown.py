@@ -12,6 +12,7 @@ from libs.common.clock import written
 from libs.common.database import Row
 from services.alerts import rule_json, rulebook
 from services.alerts.domain.escalation import State, overdue
+from services.alerts.domain.rules import Visibility
 
 
 class RuleVersion(TypedDict):
@@ -35,6 +36,8 @@ class Escalation(TypedDict):
     id: str
     rule: RuleVersion
     title: dict[str, str]
+    message: NotRequired[dict[str, str]]
+    visibility: NotRequired[str]
     unit: str
     period: str | None
     measure: str | None
@@ -92,24 +95,31 @@ class EscalationWhole(Escalation):
     history: list[Entry]
 
 
-class Fired(TypedDict):
-    """A row that a rule fired on."""
+class RuleRow(TypedDict):
+    """A row under a rule; a report that is owed has neither measure nor category."""
 
     rule: str
     unit: str
-    measure: str
-    category: str
+    measure: str | None
+    category: str | None
+
+
+class Fired(RuleRow):
+    """A row that a rule fired on."""
+
     severity: str
 
 
-class Held(TypedDict):
+class Held(RuleRow):
     """A row that a rule could not judge, and what is missing."""
 
-    rule: str
-    unit: str
-    measure: str
-    category: str
     missing: list[str]
+
+
+class Inhibited(RuleRow):
+    """A row on which a rule would open a matter, were it not for another."""
+
+    by: str
 
 
 class EvaluationShown(TypedDict):
@@ -119,6 +129,7 @@ class EvaluationShown(TypedDict):
     at: date
     fired: list[Fired]
     held: list[Held]
+    inhibited: list[Inhibited]
     opened: int
     updated: int
     closed: int
@@ -130,8 +141,8 @@ class Decision(TypedDict):
     rule: RuleVersion
     unit: str
     period: str
-    measure: str
-    category: str
+    measure: str | None
+    category: str | None
     verdict: str
     missing: list[str]
     severity: str | None
@@ -139,6 +150,7 @@ class Decision(TypedDict):
     decided_by: str
     why: str | None
     trace: list[dict[str, Any]]
+    inhibited_by: NotRequired[str]
 
 
 class Word(TypedDict):
@@ -227,6 +239,10 @@ def escalation(matter: Mapping[str, Any] | Row, now: datetime) -> Escalation:
         illustrative=matter["illustrative"],
         sequence=matter["sequence"],
     )
+    if matter["message"] is not None:
+        shown["message"] = matter["message"]
+    if matter["visibility"] != Visibility.UNIT:
+        shown["visibility"] = matter["visibility"]
     if matter["why"] is not None:
         shown["why"] = matter["why"]
     if matter["closed_as"] is not None:
@@ -279,12 +295,12 @@ def entry(row: Row) -> Entry:
 
 def decision(row: Row) -> Decision:
     """A verdict as it was kept."""
-    return Decision(
+    shown = Decision(
         rule=RuleVersion(id=row["rule"], version=row["rule_version"]),
         unit=row["unit"],
         period=row["period"],
-        measure=row["measure"],
-        category=row["category"],
+        measure=row["measure"] or None,
+        category=row["category"] or None,
         verdict=row["verdict"],
         missing=row["missing"],
         severity=row["severity"],
@@ -293,6 +309,9 @@ def decision(row: Row) -> Decision:
         why=row["why"],
         trace=row["trace"],
     )
+    if row["inhibited_by"] is not None:
+        shown["inhibited_by"] = row["inhibited_by"]
+    return shown
 
 
 def rule(row: Row) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from libs.common.database import Connection, Row
+from libs.common.periods import Period
+from services.alerts.domain.deadlines import VIETNAM
 from services.alerts.domain.facts import COLUMNS
 from services.alerts.domain.past_words import PAST_WORDS
 from services.alerts.domain.rules import Step
@@ -28,11 +30,11 @@ _READ = ", ".join(
 
 
 async def scorecard_rows(
-    connection: Connection, period: str, end: date, units: Sequence[str] | None
+    connection: Connection, period: Period, units: Sequence[str] | None
 ) -> list[Row]:
     """The rows of a period that rules may read, with every reported column."""
     return await connection.fetch(
-        f"SELECT {_READ}, s.last_illustrative FROM scoring.published_scorecard s"
+        f"SELECT {_READ}, s.last_illustrative, u.name AS unit_name FROM scoring.published_scorecard s"
         # A sum of children has no reported row: its other columns are unknown.
         " LEFT JOIN ingest.current_figure f ON f.period = $1 AND f.unit = s.unit"
         "  AND f.measure = s.measure AND f.category = s.category"
@@ -40,10 +42,41 @@ async def scorecard_rows(
         "  AND (u.valid_to IS NULL OR u.valid_to > $2)"
         " WHERE s.period = $1 AND ($3::text[] IS NULL OR s.unit = ANY($3))"
         " ORDER BY s.unit, s.measure, s.category",
-        period,
-        end,
+        period.code,
+        period.end,
         units,
     )
+
+
+async def obligations(connection: Connection) -> list[Row]:
+    """Every dated row of who owes which report."""
+    return await connection.fetch("SELECT * FROM ingest.published_obligation")
+
+
+async def units_of_kind(connection: Connection, kind: str, on: date) -> list[Row]:
+    """Units of a kind in force on a day."""
+    return await connection.fetch(
+        "SELECT code, name FROM platform.unit WHERE kind = $1 AND valid_from <= $2"
+        " AND (valid_to IS NULL OR valid_to > $2)",
+        kind,
+        on,
+    )
+
+
+async def arrivals(
+    connection: Connection, period: str
+) -> dict[str, dict[tuple[str, str], datetime]]:
+    """When each row that stands for a period was first there, by unit and cell."""
+    rows = await connection.fetch(
+        "SELECT unit, measure, category, came FROM ingest.published_arrival"
+        " WHERE period = $1",
+        period,
+    )
+    found: dict[str, dict[tuple[str, str], datetime]] = {}
+    for row in rows:
+        cells = found.setdefault(row["unit"], {})
+        cells[row["measure"], row["category"]] = row["came"].astimezone(VIETNAM)
+    return found
 
 
 async def one_evaluation(connection: Connection, period: str) -> None:
@@ -121,7 +154,7 @@ async def rule_version(
 
 _DECISION = (
     "period", "rule", "unit", "measure", "category", "rule_version", "verdict",
-    "missing", "severity", "at", "decided_by", "why", "trace",
+    "missing", "severity", "at", "decided_by", "why", "trace", "inhibited_by",
 )  # fmt: skip
 
 
@@ -176,13 +209,26 @@ MATTER = (
     "id", "rule", "rule_version", "unit", "period", "measure", "category", "state",
     "closed_as", "severity", "opened_at", "acknowledged_at", "level", "addressed_to",
     "owes", "closes", "due_on", "due_inclusive", "ends_at", "facts", "trace", "basis",
-    "title", "decided_by", "why", "illustrative", "sequence",
+    "title", "decided_by", "why", "illustrative", "sequence", "message", "visibility",
 )  # fmt: skip
+
+
+Key = tuple[str, str, str | None, str | None]
+"""Of a matter within its period: rule, unit, measure, category."""
+
+
+async def open_matters_of(connection: Connection, rules: Sequence[str]) -> list[Row]:
+    """What of these rules is not closed, whichever the period."""
+    return await connection.fetch(
+        "SELECT id, rule, unit, period, measure, category FROM alerts.escalation"
+        " WHERE rule = ANY($1) AND state <> 'closed' ORDER BY opened_at, id",
+        list(rules),
+    )
 
 
 async def matters_of(
     connection: Connection, period: str, rules: Sequence[str]
-) -> dict[tuple[str, str, str, str], Row]:
+) -> dict[Key, Row]:
     """Every matter of a period under these rules, by (rule, unit, measure, category).
 
     They are held until the transaction ends: what a unit hands in meanwhile waits,

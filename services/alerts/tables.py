@@ -59,6 +59,7 @@ decision = Table(
     Column("decided_by", Text, nullable=False),
     Column("why", Text),
     Column("trace", JSONB, nullable=False),
+    Column("inhibited_by", Text, comment="the matter that kept it silent"),
 )
 
 escalation = Table(
@@ -91,6 +92,8 @@ escalation = Table(
     Column("why", Text),
     Column("illustrative", Boolean, nullable=False),
     Column("sequence", Integer, nullable=False, server_default=text("0")),
+    Column("message", JSONB, comment="the rule's words, filled in"),
+    Column("visibility", Text, nullable=False, server_default=text("'unit'")),
     CheckConstraint(
         "state IN ('open', 'explained', 'returned', 'closed')", name="state"
     ),

@@ -11,6 +11,7 @@ from libs.common.periods import Period
 from services.alerts.domain.past_words import PAST_WORDS
 from services.alerts.domain.rules import TraceLeaf
 from services.alerts.domain.vocabulary import VOCABULARY, Facts, Printed, Value
+from services.alerts.domain.watching import EVERY_WORD
 
 # Where a name of the vocabulary has another column's name in the published view.
 _COLUMN_OF = {
@@ -71,5 +72,5 @@ def shown(trace: tuple[TraceLeaf, ...]) -> dict[str, Printed]:
 def _named(trace: tuple[TraceLeaf, ...]) -> Iterator[tuple[str, Printed]]:
     for leaf in trace:
         yield leaf.name, leaf.value
-        if leaf.right is not None and leaf.right in VOCABULARY:
+        if leaf.right is not None and leaf.right in EVERY_WORD:
             yield leaf.right, leaf.right_value

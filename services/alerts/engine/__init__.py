@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Final, Literal
 
@@ -72,6 +72,12 @@ class Counters:
     restarts: int = 0
     poison: int = 0
     refused: int = 0
+
+    def add(self, other: Counters) -> None:
+        """Count what another engine counted too."""
+        for counter in fields(self):
+            more = getattr(other, counter.name)
+            setattr(self, counter.name, getattr(self, counter.name) + more)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from libs.common.access import Reader, allows, in_scope
 from libs.common.database import Database
 from libs.common.http import api_router, database_of, read_period, request_id
 from libs.common.keys import ROOT, Principal
+from libs.common.obligations import Obligation
 from libs.common.paging import Cursor, Limit, Page, page, read_cursor
 from libs.common.upserts import Upserted
-from services.ingest.domain.timetable import Obligation
 from services.ingest.timetable import shown, store, usecases
 from services.ingest.timetable.schemas import (
     CalendarIn,

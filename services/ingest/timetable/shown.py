@@ -11,8 +11,8 @@ from typing_extensions import TypedDict
 from libs.common.clock import written
 from libs.common.database import Row
 from libs.common.figures import published
+from libs.common.obligations import Return, State
 from libs.common.working_days import public_holidays
-from services.ingest.domain.timetable import Return, State
 from services.ingest.timetable.usecases import Completeness, PeriodState
 
 

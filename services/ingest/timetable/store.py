@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 
 from libs.common.database import Connection, Row
-from services.ingest.domain.timetable import Cell, Obligation
+from libs.common.obligations import Cell, Obligation
 
 # Closing -----------------------------------------------------------------------------
 
@@ -119,20 +119,6 @@ async def obligations(
         units,
         *(after or (None, None)),
         limit,
-    )
-
-
-def obligation_of(row: Row) -> Obligation:
-    """A stored row as a value."""
-    return Obligation(
-        row["name"],
-        row["kind"],
-        row["under"],
-        tuple(row["months"]),
-        tuple((owed["measure"], owed["category"]) for owed in row["rows"]),
-        row["within"],
-        row["valid_from"],
-        row["valid_to"],
     )
 
 

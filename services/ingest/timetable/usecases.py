@@ -11,11 +11,11 @@ from libs.common.database import Connection, Database, Row
 from libs.common.events import REPORTS_CHANGED, News, publish
 from libs.common.ids import new_id
 from libs.common.keys import Principal
+from libs.common.obligations import Obligation, Return, returned
 from libs.common.periods import Period
 from libs.common.problems import Conflict, Fault, Text, invalid, unknown_unit_in_body
 from libs.common.upserts import Upserted
 from services.ingest import store as reports
-from services.ingest.domain.timetable import Obligation, Return, returned
 from services.ingest.timetable import store
 
 
@@ -163,7 +163,7 @@ async def put_obligations(
 def _stands(row: Row | None, sent: Obligation, document: object) -> bool:
     if row is None:
         return False
-    return store.obligation_of(row) == sent and row["document"] == document
+    return Obligation.of(row) == sent and row["document"] == document
 
 
 async def _faults(
@@ -174,7 +174,7 @@ async def _faults(
 ) -> list[Fault]:
     known = await keys.known_units(connection, [o.under for o, _ in sent])
     replaced = {(o.name, o.valid_from) for o, _ in sent}
-    rows = [store.obligation_of(r) for k, r in before.items() if k not in replaced]
+    rows = [Obligation.of(r) for k, r in before.items() if k not in replaced]
     faults = []
     for index, (one, _) in enumerate(sent):
         place = f"/obligations/{index}"
@@ -219,7 +219,7 @@ async def completeness(
     names: dict[str, str] = {}
     found: list[Return] = []
     came = await store.first_there(connection, period.code, units)
-    for one in map(store.obligation_of, stored):
+    for one in map(Obligation.of, stored):
         if not one.binds(period) or kind not in (None, one.kind):
             continue
         below = await keys.subtree(connection, [one.under], period.end)

@@ -54,9 +54,9 @@ def test_what_is_impossible_is_never_true(text: str, row: dict[str, object]) -> 
 def test_what_follows_is_true_whenever_the_given_is(
     given_: str, then: str, row: dict[str, object]
 ) -> None:
-    if follows(condition(then), condition(given_)):
-        if reading(condition(given_))(row) is True:  # type: ignore[arg-type]
-            assert reading(condition(then))(row) is True  # type: ignore[arg-type]
+    true = reading(condition(given_))(row) is True  # type: ignore[arg-type]
+    if true and follows(condition(then), condition(given_)):
+        assert reading(condition(then))(row) is True  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

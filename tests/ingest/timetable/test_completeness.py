@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.clock import VIETNAM
+from libs.common.obligations import Obligation, State, returned
 from libs.common.periods import Period
 from libs.common.working_days import working_days
-from services.ingest.domain.timetable import Obligation, State, returned
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio

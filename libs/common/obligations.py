@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 
+from libs.common.database import Row
 from libs.common.periods import Period
 from libs.common.working_days import IsWorking, after
 
@@ -30,6 +31,20 @@ class Obligation:
     within: int
     valid_from: date
     valid_to: date | None
+
+    @classmethod
+    def of(cls, row: Row) -> Obligation:
+        """A stored row as a value."""
+        return cls(
+            row["name"],
+            row["kind"],
+            row["under"],
+            tuple(row["months"]),
+            tuple((owed["measure"], owed["category"]) for owed in row["rows"]),
+            row["within"],
+            row["valid_from"],
+            row["valid_to"],
+        )
 
     def binds(self, period: Period) -> bool:
         """Whether it asks for a report of this period; ad hoc days are never owed."""

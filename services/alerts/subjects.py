@@ -1,0 +1,121 @@
+"""What rules judge one by one: rows of scorecards, and reports that are owed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from libs.common import keys, working_days
+from libs.common.database import Connection
+from libs.common.obligations import Obligation, Return, State, returned
+from libs.common.periods import Period
+from libs.common.working_days import IsWorking, between
+from services.alerts import store
+from services.alerts.domain import facts as facts_
+from services.alerts.domain.vocabulary import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One row that rules judge; `figures` stand in its matter whatever a rule reads."""
+
+    unit: str
+    unit_name: str
+    measure: str | None
+    category: str | None
+    facts: Facts
+    figures: Mapping[str, object]
+    illustrative: bool = False
+    last_illustrative: bool = False
+
+
+async def scorecards(
+    connection: Connection, period: Period, at: date, units: Sequence[str] | None
+) -> list[Subject]:
+    """Every row of a period's scorecards, on an evaluation day."""
+    rows = await store.scorecard_rows(connection, period, units)
+    return [
+        Subject(
+            row["unit"],
+            row["unit_name"],
+            row["measure"],
+            row["category"],
+            facts_.facts_of(row, period, at),
+            {
+                "rate": None if row["rate"] is None else str(row["rate"]),
+                "done": row["done"],
+                "enforceable": row["enforceable"],
+            },
+            row["illustrative"],
+            row["last_illustrative"],
+        )
+        for row in rows
+    ]
+
+
+async def owed_reports(
+    connection: Connection,
+    period: Period,
+    at: date,
+    units: Sequence[str] | None,
+    now: datetime,
+) -> list[Subject]:
+    """Every unit that owes a report of a period, once: by what it owes first."""
+    is_working = await working_days.calendar(connection)
+    owed: dict[str, tuple[Return, str, str]] = {}
+    obligations = [
+        one
+        for one in map(Obligation.of, await store.obligations(connection))
+        if one.binds(period)
+    ]
+    came = await store.arrivals(connection, period.code) if obligations else {}
+    for one in obligations:
+        below = await keys.subtree(connection, [one.under], period.end)
+        due_on = one.due_on(period, is_working)
+        for row in await store.units_of_kind(connection, one.kind, period.end):
+            code = row["code"]
+            if code in below and (units is None or code in units):
+                found = returned(one, code, due_on, came.get(code, {}), now)
+                before = owed.get(code)
+                if before is None or _sooner(found, before[0]):
+                    owed[code] = found, row["name"], one.kind
+    return list(_subjects(owed, period, at, is_working))
+
+
+def _sooner(one: Return, other: Return) -> bool:
+    """What has not come stands before what has, and the earlier before the later."""
+    return (_came(one), one.due_on) < (_came(other), other.due_on)
+
+
+def _came(one: Return) -> bool:
+    return one.state in (State.ON_TIME, State.LATE)
+
+
+def _subjects(
+    owed: Mapping[str, tuple[Return, str, str]],
+    period: Period,
+    at: date,
+    is_working: IsWorking,
+) -> Iterator[Subject]:
+    for unit, (one, name, kind) in sorted(owed.items()):
+        until = at if one.complete_at is None else one.complete_at.date()
+        late = between(one.due_on, until, is_working)
+        yield Subject(
+            unit,
+            name,
+            None,
+            None,
+            {
+                "unit.code": unit,
+                "unit.kind": kind,
+                "at": at.toordinal(),
+                "period.months": period.months,
+                "period.end": period.end.toordinal(),
+                "reported": _came(one),
+                "obligation.name": one.obligation,
+                "obligation.due": one.due_on.toordinal(),
+                "obligation.wdays_late": late,
+            },
+            {"obligation": one.obligation, "due_on": one.due_on.isoformat()},
+        )
