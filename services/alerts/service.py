@@ -20,7 +20,7 @@ from libs.common.loops import Loop
 from libs.common.sealing import unseal
 from libs.common.service import Check, Service
 from libs.common.settings import Settings
-from services.alerts import inbox, outbox, rulebook, telemetry, usecases
+from services.alerts import inbox, nightly, outbox, rulebook, telemetry, usecases
 from services.alerts.domain.rules import Rule
 from services.alerts.evaluation import Judge, ready_rules
 from services.alerts.routes import router, webhooks
@@ -73,6 +73,9 @@ def build(
     async def fire_timers() -> bool:
         return await usecases.fire_timers(database)
 
+    async def new_day() -> bool:
+        return await nightly.next_day(database, judge)
+
     async def engine_health() -> tuple[str, str]:
         health = judge.health()
         return health.state, health.text
@@ -107,6 +110,7 @@ def build(
             Loop("alerts previews", preview, poll=1.0, topic=SCORES_PROPOSED),
             Loop("reports inbox", tell_reports, poll=1.0, topic=REPORTS_CHANGED),
             Loop("timers", fire_timers, poll=1.0, topic=clock.MOVED),
+            Loop("new days", new_day, poll=10.0, topic=clock.MOVED),
             Loop(
                 "deliveries",
                 courier.step,

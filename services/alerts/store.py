@@ -79,6 +79,32 @@ async def arrivals(
     return found
 
 
+async def latest_period(connection: Connection, day: date) -> str | None:
+    """The last cut of a day's working year that anyone reported by then."""
+    rows = await connection.fetch("SELECT DISTINCT period FROM ingest.published_report")
+    year = Period.ending(day).working_year
+    cuts = [Period.parse(row["period"]) for row in rows]
+    known = [cut for cut in cuts if cut.end < day and cut.working_year == year]
+    return max(known, key=lambda cut: cut.end).code if known else None
+
+
+async def last_day(connection: Connection, today: date) -> date:
+    """The last day that was judged; the first of all days counts as judged.
+
+    One worker at a time asks; the others wait until it has done its day.
+    """
+    await connection.execute("SELECT pg_advisory_xact_lock(7, 1)")
+    last: date | None = await connection.fetchval("SELECT max(day) FROM alerts.day")
+    if last is None:
+        await day_done(connection, today)
+    return last or today
+
+
+async def day_done(connection: Connection, day: date) -> None:
+    """Note that a day was judged."""
+    await connection.execute("INSERT INTO alerts.day (day) VALUES ($1)", day)
+
+
 async def one_evaluation(connection: Connection, period: str) -> None:
     """Hold the period's evaluation; the same lock that its events are claimed under."""
     await connection.execute(

@@ -62,6 +62,14 @@ decision = Table(
     Column("inhibited_by", Text, comment="the matter that kept it silent"),
 )
 
+day = Table(
+    "day",
+    alerts,
+    Column("day", Date, primary_key=True),
+    moment("done_at", now=True),
+    comment="the days that were judged as they began",
+)
+
 escalation = Table(
     "escalation",
     alerts,

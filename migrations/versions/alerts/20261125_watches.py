@@ -29,8 +29,24 @@ def upgrade() -> None:
         schema="alerts",
     )
 
+    op.create_table(
+        "day",
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column(
+            "done_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("day", name=op.f("pk_day")),
+        schema="alerts",
+        comment="the days that were judged as they began",
+    )
+    op.execute("GRANT SELECT, INSERT ON alerts.day TO dondoc_alerts")
+
 
 def downgrade() -> None:
+    op.drop_table("day", schema="alerts")
     op.drop_column("decision", "inhibited_by", schema="alerts")
     op.drop_column("escalation", "visibility", schema="alerts")
     op.drop_column("escalation", "message", schema="alerts")

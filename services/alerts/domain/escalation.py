@@ -33,6 +33,9 @@ class Change(StrEnum):
     ESCALATED = "escalated"
 
 
+OF_THE_DAY = frozenset({"at", "days_left", "obligation.wdays_late"})
+"""Names whose values go with the day; they alone change no matter."""
+
 ANNOUNCED: Mapping[Change, str] = {
     Change.OPENED: "escalation.opened",
     Change.REOPENED: "escalation.opened",
@@ -80,12 +83,18 @@ def advance(current: Standing | None, now: Finding) -> Change | None:
     if current.state is State.CLOSED:
         closed_by_data = current.closed_as == "data"
         return Change.REOPENED if now.fires and closed_by_data else None
+    same = _lasting(now.facts) == _lasting(current.facts)
     if now.fires:
-        same = now.severity == current.severity and now.facts == current.facts
-        return None if same else Change.UPDATED
+        alike = same and now.severity == current.severity
+        return None if alike else Change.UPDATED
     if now.closes_by_data:
         return Change.CLOSED
-    return None if now.facts == current.facts else Change.FACTS_CHANGED
+    return None if same else Change.FACTS_CHANGED
+
+
+def _lasting(facts: Mapping[str, object]) -> dict[str, object]:
+    """Facts but for those that every new day changes."""
+    return {n: v for n, v in facts.items() if n not in OF_THE_DAY}
 
 
 def overdue(state: State, ends_at: datetime | None, now: datetime) -> bool:
