@@ -76,15 +76,42 @@ class Found(Protocol):
 
 
 @dataclass(slots=True)
-class _Moves:
-    """What moving the matters of a period writes, all at once at its end."""
+class Moves:
+    """What moving matters writes, all at once at its end."""
 
+    now: datetime
+    is_working: IsWorking
     opened: list[Matter] = field(default_factory=list)
     saved: list[Matter] = field(default_factory=list)
     armed: list[tuple[str, Timer]] = field(default_factory=list)
     told: list[tuple[Matter, Change]] = field(default_factory=list)
 
-    async def write(self, connection: Connection, now: datetime, actor: str) -> None:
+    def move(
+        self,
+        current: Row | None,
+        change: Change,
+        one: Judged | None,
+        finding: Finding,
+        code: str | None,
+    ) -> Matter:
+        """The matter as it will be: a new one, or the current one changed.
+
+        Without a verdict of its own (no case is left) it can only close, or note that.
+        """
+        if current is None:
+            assert one is not None
+            matter = _opened(one, finding, code, self.is_working, self.now)
+            self.opened.append(matter)
+            self.armed += _timers(one, matter, self.is_working, self.now)
+        else:
+            matter = _changed(current, change, one, finding)
+            self.saved.append(matter)
+        self.told.append((matter, change))
+        return matter
+
+    async def write(self, connection: Connection, actor: str) -> None:
+        """Matters, timers, log and news, in the caller's transaction."""
+        now = self.now
         await store.open_matters(connection, self.opened)
         await store.arm(connection, self.armed)
         await store.save_matters(connection, self.saved)
@@ -118,31 +145,23 @@ async def move(
     ids = sorted({one.decision.rule.id for one in decided})
     is_working = await working_days.calendar(connection)
     standing = await store.matters_of(connection, code, ids)
-    moves = _Moves()
+    moves = Moves(now, is_working)
     for one in decided:
         subject = one.subject
         rule = one.decision.rule.id
         current = standing.get((rule, subject.unit, subject.measure, subject.category))
-        finding = _finding(one)
-        change = advance(_standing(current), finding)
+        finding = finding_of(one)
+        change = advance(standing_of(current), finding)
         if change in (Change.OPENED, Change.REOPENED):
             keeps = (i.matter["id"] for i in inhibitors if i.keeps(one, code))
             one.inhibited_by = next(keeps, None)
-        if change is None or one.inhibited_by is not None:
-            continue
-        if current is None:
-            matter = _opened(one, finding, code, is_working, now)
-            moves.opened.append(matter)
-            moves.armed += _timers(one, matter, is_working, now)
-        else:
-            matter = _changed(current, change, one, finding)
-            moves.saved.append(matter)
-        moves.told.append((matter, change))
-        found.moved(matter, change)
-    await moves.write(connection, now, actor)
+        if change is not None and one.inhibited_by is None:
+            found.moved(moves.move(current, change, one, finding, code), change)
+    await moves.write(connection, actor)
 
 
-def _finding(one: Judged) -> Finding:
+def finding_of(one: Judged) -> Finding:
+    """What a verdict says of its row."""
     verdict, rule = one.decision.verdict, one.decision.rule
     fires = {Outcome.FIRED: True, Outcome.SILENT: False}.get(verdict.outcome)
     facts = {**one.subject.figures, **facts_.shown(one.trace)}
@@ -150,7 +169,8 @@ def _finding(one: Judged) -> Finding:
     return Finding(fires, verdict.severity, facts, by_data)
 
 
-def _standing(row: Row | None) -> Standing | None:
+def standing_of(row: Row | None) -> Standing | None:
+    """As much of a stored matter as deciding takes."""
     if row is None:
         return None
     return Standing(
@@ -159,12 +179,16 @@ def _standing(row: Row | None) -> Standing | None:
 
 
 def _opened(
-    one: Judged, finding: Finding, code: str, is_working: IsWorking, now: datetime
+    one: Judged,
+    finding: Finding,
+    code: str | None,
+    is_working: IsWorking,
+    now: datetime,
 ) -> Matter:
     subject, rule = one.subject, one.decision.rule
     due = due_of(
         rule.due,
-        period_end=Period.parse(code).end,
+        period_end=_day(one) if code is None else Period.parse(code).end,
         opened_on=_day(one),
         is_working=is_working,
     )
@@ -184,6 +208,7 @@ def _opened(
         "due_inclusive": due and due.inclusive,
         "ends_at": due and due.ends_at,
         "sequence": 1,
+        "members": None,
     }
     return matter | _by_rule(one, finding, matter)
 
@@ -211,7 +236,9 @@ def _by_rule(one: Judged, finding: Finding, matter: Matter) -> Matter:
     """What the rule, its version and the figures say of a matter now."""
     decision = one.decision
     verdict, rule = decision.verdict, decision.rule
+    members = None if one.subject.members is None else list(one.subject.members)
     return {
+        "members": members,
         "rule": rule.id,
         "rule_version": rule.version,
         "severity": verdict.severity,
@@ -247,8 +274,13 @@ def _message(one: Judged, matter: Matter) -> dict[str, str] | None:
         "unit.name": subject.unit_name,
         "period": matter["period"],
         "due": matter["due_on"] and f"{matter['due_on']:%d/%m/%Y}",
+        "members": _count(subject.figures.get("members")),
     }
     return worded(rule.message, values | beside)
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def _illustrative(one: Judged) -> bool:
@@ -259,9 +291,12 @@ def _illustrative(one: Judged) -> bool:
     return subject.illustrative or (read_last_year and subject.last_illustrative)
 
 
-def _changed(current: Row, change: Change, one: Judged, finding: Finding) -> Matter:
+def _changed(
+    current: Row, change: Change, one: Judged | None, finding: Finding
+) -> Matter:
     matter: Matter = dict(current)
     if change in (Change.UPDATED, Change.REOPENED):
+        assert one is not None
         matter |= _by_rule(one, finding, matter)
     if change is Change.FACTS_CHANGED:
         matter["facts"] = finding.facts

@@ -236,6 +236,7 @@ MATTER = (
     "closed_as", "severity", "opened_at", "acknowledged_at", "level", "addressed_to",
     "owes", "closes", "due_on", "due_inclusive", "ends_at", "facts", "trace", "basis",
     "title", "decided_by", "why", "illustrative", "sequence", "message", "visibility",
+    "members",
 )  # fmt: skip
 
 

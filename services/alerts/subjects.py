@@ -28,6 +28,8 @@ class Subject:
     figures: Mapping[str, object]
     illustrative: bool = False
     last_illustrative: bool = False
+    members: Sequence[Mapping[str, object]] | None = None
+    """Of a unit's cases: the first of those on which the rule fires."""
 
 
 async def scorecards(

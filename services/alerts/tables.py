@@ -15,6 +15,7 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -102,20 +103,37 @@ escalation = Table(
     Column("sequence", Integer, nullable=False, server_default=text("0")),
     Column("message", JSONB, comment="the rule's words, filled in"),
     Column("visibility", Text, nullable=False, server_default=text("'unit'")),
+    Column(
+        "members", JSONB, comment="the first of a unit's cases; all are in `member`"
+    ),
     CheckConstraint(
         "state IN ('open', 'explained', 'returned', 'closed')", name="state"
     ),
-    # "No duplicate escalation" is a constraint, not a hope.
-    UniqueConstraint(
-        "rule",
-        "unit",
-        "period",
-        "measure",
-        "category",
-        name="uq_escalation_matter",
+    # "No duplicate escalation" is a constraint, not a hope. A unit's cases make one
+    # matter at a time: after it is closed a new one may open.
+    Index(
+        "uq_escalation_matter",
+        *("rule", "unit", "period", "measure", "category"),
+        unique=True,
         postgresql_nulls_not_distinct=True,
+        postgresql_where=text("period IS NOT NULL"),
+    ),
+    Index(
+        "uq_escalation_of_cases",
+        *("rule", "unit"),
+        unique=True,
+        postgresql_where=text("period IS NULL AND state <> 'closed'"),
     ),
     Index("ix_escalation_opened_at_id", "opened_at", "id"),
+)
+
+member = Table(
+    "member",
+    alerts,
+    Column("escalation", ForeignKey(escalation.c.id), primary_key=True),
+    Column("case_id", BigInteger, primary_key=True),
+    Column("severity", SmallInteger, nullable=False),
+    comment="the cases that a matter is about now",
 )
 
 entry = Table(

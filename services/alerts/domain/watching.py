@@ -39,6 +39,12 @@ _CASE: Final = (
         "The status before it, where one was ever sent",
     ),
     (
+        "case.not_enforceable_since",
+        Kind.DATE,
+        "Ngày được phân loại chưa có điều kiện, trước khi chuyển sổ theo dõi riêng",
+        "Day on which it became not enforceable, before it went to the ledger",
+    ),
+    (
         "case.decided_on",
         Kind.DATE,
         "Ngày ra quyết định thi hành án",

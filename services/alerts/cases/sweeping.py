@@ -1,0 +1,144 @@
+"""Sweeps: which cases each rule fires on, and what becomes of the matters of units.
+
+SQL finds the members. The worst of each unit is then judged like any other row, by
+durable and native, and speaks for the matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+import structlog
+
+from libs.common import clock, working_days
+from libs.common.database import Connection, Row
+from services.alerts.cases import store
+from services.alerts.domain import facts as facts_
+from services.alerts.domain.case_facts import facts_of
+from services.alerts.domain.escalation import Change, Finding, advance
+from services.alerts.domain.rules import Closes, Outcome, Owes, Rule
+from services.alerts.domain.vocabulary import Facts
+from services.alerts.domain.watching import Watch
+from services.alerts.engine import Decision
+from services.alerts.evaluation import Judge, ready_rules
+from services.alerts.matters import OURSELVES, Judged, Matter, Moves, standing_of
+from services.alerts.subjects import Subject
+
+log = structlog.get_logger()
+
+MOST_NAMED = 50
+"""Cases that a matter names; the others are counted, and listed on request."""
+
+
+@dataclass(slots=True)
+class Swept:
+    """What a sweep came to; `held` counts cases that a rule could not judge."""
+
+    opened: list[Matter] = field(default_factory=list)
+    updated: list[Matter] = field(default_factory=list)
+    closed: list[Matter] = field(default_factory=list)
+    held: dict[str, int] = field(default_factory=dict)
+
+    def moved(self, matter: Matter, change: Change) -> None:
+        """Note what became of a matter."""
+        kept = {Change.OPENED: self.opened, Change.CLOSED: self.closed}
+        kept.get(change, self.updated).append(matter)
+
+
+async def sweep(
+    connection: Connection,
+    judge: Judge,
+    *,
+    now: datetime,
+    units: Sequence[str] | None = None,
+) -> Swept:
+    """Judge every case, or those of some units, and move the matters of their units.
+
+    Everything happens in the caller's transaction.
+    """
+    swept = Swept()
+    day = clock.day_of(now)
+    await store.one_sweep(connection)
+    await ready_rules(connection, judge)
+    engine = judge.engines[Watch.CASE]
+    rules = [rule for rule in engine.rules if rule.effective.covers(day)]
+    if not rules:
+        return swept
+    await store.find(connection, rules, day, units)
+    spoken = await _spoken(connection, judge, rules, day)
+    moves = Moves(now, await working_days.calendar(connection))
+    for rule in rules:
+        current = await store.open_matters(connection, rule.id, units)
+        for unit in sorted(current.keys() | spoken[rule.id].keys()):
+            _move(rule, current.get(unit), spoken[rule.id].get(unit), moves, swept)
+    await moves.write(connection, OURSELVES)
+    await store.keep_members(connection, [rule.id for rule in rules], units)
+    for row in await store.held(connection):
+        rule_id = rules[row["n"]].id
+        swept.held[rule_id] = swept.held.get(rule_id, 0) + row["cases"]
+    return swept
+
+
+async def _spoken(
+    connection: Connection, judge: Judge, rules: Sequence[Rule], day: date
+) -> Mapping[str, dict[str, Judged]]:
+    """The worst case of each rule and unit, judged by both readings."""
+    engine = judge.engines[Watch.CASE]
+    found: dict[str, dict[str, Judged]] = {rule.id: {} for rule in rules}
+    rows = await store.speakers(connection, day, MOST_NAMED)
+    facts = [facts_of(row, day) for row in rows]
+    decided = await engine.decide(facts)
+    for row, known, decisions in zip(rows, facts, decided, strict=True):
+        wanted = rules[row["n"]].id
+        for decision in decisions:
+            if decision.rule.id == wanted:
+                found[wanted][row["unit"]] = _judged(row, known, decision)
+    return found
+
+
+def _judged(row: Row, known: Facts, decision: Decision) -> Judged:
+    verdict = decision.verdict
+    if verdict.outcome is not Outcome.FIRED:
+        log.error("readings_disagree", rule=decision.rule.id, case=row["id"], sql=True)
+    subject = Subject(
+        row["unit"],
+        row["unit_name"] or row["unit"],
+        None,
+        None,
+        known,
+        {"members": row["total"]},
+        members=[_named(one) for one in row["first"]],
+    )
+    return Judged(subject, decision, verdict.trace)
+
+
+def _named(one: Mapping[str, object]) -> dict[str, object]:
+    order = one["severity"]
+    assert isinstance(order, int)
+    return {**one, "severity": store.severity_of(order)}
+
+
+def _move(
+    rule: Rule, current: Row | None, one: Judged | None, moves: Moves, swept: Swept
+) -> None:
+    by_data = rule.closes is Closes.DATA or rule.owes is Owes.NOTHING
+    if one is None:
+        assert current is not None
+        facts = {**current["facts"], "members": 0}
+        finding = Finding(False, None, facts, by_data)
+    else:
+        facts = {**one.subject.figures, **facts_.shown(one.trace)}
+        fires = one.decision.verdict.outcome is Outcome.FIRED
+        finding = Finding(fires, one.decision.verdict.severity, facts, by_data)
+    change = advance(standing_of(current), finding)
+    if change is None and current is not None and one is not None:
+        change = _others(current, one)
+    if change is not None:
+        swept.moved(moves.move(current, change, one, finding, None), change)
+
+
+def _others(current: Row, one: Judged) -> Change | None:
+    """Other members of the same number, and as bad, are news for the log as well."""
+    return None if current["members"] == one.subject.members else Change.UPDATED
