@@ -130,7 +130,7 @@ async def test_subscribers_hear_of_closing_and_correction(reported: World) -> No
         ("period.closed", "A"),
         ("report.corrected", "A"),
     ]
-    assert json.loads(rows[1]["body"])["data"]["reason"] == "Bỏ sót"
+    assert "reason" not in json.loads(rows[1]["body"])["data"]  # it may name a person
 
 
 @pytest.mark.parametrize(
