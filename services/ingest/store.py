@@ -167,6 +167,22 @@ async def links(connection: Connection) -> list[Link]:
     return [Link(**row) for row in rows]
 
 
+async def decided_links(
+    connection: Connection, codes: Sequence[str]
+) -> list[tuple[Link, dict[str, object]]]:
+    """Recorded links that any of these units has a part in, with their documents."""
+    rows = await connection.fetch(
+        "SELECT predecessor, successor, effective, document FROM ingest.lineage"
+        " WHERE predecessor = ANY($1) OR successor = ANY($1)"
+        " ORDER BY effective, predecessor, successor",
+        codes,
+    )
+    return [
+        (Link(row["predecessor"], row["successor"], row["effective"]), row["document"])
+        for row in rows
+    ]
+
+
 async def periods_with_reports(connection: Connection) -> list[str]:
     """Every period that any unit has reported."""
     rows = await connection.fetch("SELECT DISTINCT period FROM ingest.report")

@@ -66,10 +66,13 @@ async def put_units(
         outside = _outside(principal, units, {u.code for u in stored})
         if outside:
             raise invalid(outside)
+        tree = trees.merged(units, stored)
+        found = trees.faults(units, tree, sees=principal.sees)
         faults = [
             Fault(f"/units/{index}{member}", code, message)
-            for index, member, code, message in trees.faults(units, stored)
+            for index, member, code, message in found
         ]
+        faults += await _belied(connection, units, tree)
         if faults:
             raise invalid(faults)
         before = {(u.code, u.valid_from): u for u in stored}
@@ -84,6 +87,26 @@ async def put_units(
         updated=len(changed) - created,
         unchanged=len(units) - len(changed),
     )
+
+
+async def _belied(
+    connection: Connection, units: Sequence[Unit], tree: trees.Rows
+) -> list[Fault]:
+    """Sent rows by which a recorded reorganisation would no longer be true."""
+    sent: dict[str, list[int]] = defaultdict(list)
+    for number, unit in enumerate(units):
+        sent[unit.code].append(number)
+    faults = []
+    for link, document in await store.decided_links(connection, list(sent)):
+        text = lineage.contradiction(document, link.effective)
+        for code, member in lineage.contradicted(link, tree):
+            rows = sent.get(code, ())
+            near = [n for n in rows if lineage.meets(units[n], link.effective)]
+            faults += [
+                Fault(f"/units/{number}{member}", "contradicts_lineage", text)
+                for number in (near or rows)[:1]
+            ]
+    return list(dict.fromkeys(faults))
 
 
 def _outside(
