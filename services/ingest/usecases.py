@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -23,14 +23,13 @@ from libs.common.ids import new_id
 from libs.common.keys import Principal
 from libs.common.periods import Period
 from libs.common.problems import (
-    MOST_ERRORS,
     Fault,
     Text,
     invalid,
     unknown_unit_in_body,
 )
 from libs.common.upserts import Upserted
-from services.ingest import store
+from services.ingest import oddities, store
 from services.ingest.domain import lineage
 from services.ingest.domain import tree as trees
 from services.ingest.domain.lineage import Link, Reorganisation, reaches_back
@@ -207,8 +206,8 @@ async def record(
             await store.keep_revisions(
                 connection, changed, batch=batch, author=principal.key, now=now
             )
-        odd = [*warnings, *await _undeclared(connection, changed)]
-        odd += await _odd(connection, changed, batch, dry_run)
+        odd = [*warnings, *await oddities.undeclared(connection, changed)]
+        odd += await oddities.fallen(connection, changed, batch, dry_run=dry_run)
         reported = await store.periods_with_reports(connection)
         await publish(
             connection, _news(changed, reported, batch, request, now, dry_run)
@@ -316,82 +315,6 @@ async def _changed(
     return changed, refused
 
 
-async def _undeclared(
-    connection: Connection, changed: Sequence[Changed]
-) -> list[Fault]:
-    """Categories that nobody declared: taken as they are, but often a slip."""
-    used = {row.category for one in changed for row in one.rows}
-    unknown = used - await store.declared_categories(connection)
-    return [
-        fault(
-            one.report.index,
-            f"/figures/{number}/category",
-            "undeclared_category",
-            _undeclared_category(row.category),
-        )
-        for one in (changed if unknown else ())
-        for number, row in enumerate(one.report.rows)
-        if row.category in unknown
-    ][:MOST_ERRORS]
-
-
-async def _odd(
-    connection: Connection, changed: Sequence[Changed], batch: str, dry_run: bool
-) -> list[Fault]:
-    """Warnings that need the figures of other months; a correction is as it is."""
-    if dry_run:
-        await lenses.as_proposed(connection, batch)
-    by_period: dict[str, dict[str, Report]] = defaultdict(dict)
-    for one in changed:
-        if not one.correction:
-            by_period[one.report.period][one.report.unit] = one.report
-    cuts = sorted(map(Period.parse, await store.periods_with_reports(connection)))
-    found = []
-    for code, reports in by_period.items():
-        for earlier, later in _neighbours(Period.parse(code), cuts):
-            rows = await store.falls(
-                connection, earlier.code, later.code, list(reports)
-            )
-            found += [
-                _fall(reports[row["unit"]], number, row, earlier, later)
-                for row in rows
-                for number, sent in enumerate(reports[row["unit"]].rows)
-                if sent.cell == (row["measure"], row["category"])
-            ]
-    return found
-
-
-def _neighbours(
-    period: Period, cuts: Sequence[Period]
-) -> Iterator[tuple[Period, Period]]:
-    """(earlier, later) pairs of a period and the reported cuts next to it."""
-    year = [cut for cut in cuts if cut.working_year == period.working_year]
-    before = [cut for cut in year if cut.end < period.end]
-    behind = [cut for cut in year if cut.end > period.end]
-    if before:
-        yield max(before, key=lambda cut: cut.end), period
-    if behind:
-        yield period, min(behind, key=lambda cut: cut.end)
-
-
-def _fall(
-    report: Report, number: int, row: Record, earlier: Period, later: Period
-) -> Fault:
-    column, before, behind = row["column"], row["earlier"], row["later"]
-    constant = column == "carried_over"
-    return fault(
-        report.index,
-        f"/figures/{number}/{column}",
-        "not_constant" if constant else "fell",
-        Text(
-            f"{column}: {before} ở kỳ {earlier.code}, {behind} ở kỳ {later.code}; trong"
-            f" một năm {'không đổi' if constant else 'lũy kế không giảm'}.",
-            f"{column} is {before} in {earlier.code} and {behind} in {later.code};"
-            f" within a year it {'is constant' if constant else 'never falls'}.",
-        ),
-    )
-
-
 def _news(
     changed: Sequence[Changed],
     reported: Sequence[str],
@@ -461,13 +384,6 @@ _CROWDED = Text(
     f"Một đơn vị có tối đa {MOST_ROWS} dòng trong một kỳ.",
     f"A unit has at most {MOST_ROWS} rows in one period.",
 )
-
-
-def _undeclared_category(name: str) -> Text:
-    return Text(
-        f"Loại «{name}» chưa được khai báo (PUT /v1/categories); vẫn được ghi nhận.",
-        f"Nobody declared the category {name!r} (PUT /v1/categories); it is kept.",
-    )
 
 
 def _closed(period: str) -> Text:

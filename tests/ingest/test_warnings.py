@@ -68,6 +68,58 @@ async def test_a_month_that_comes_late_is_compared_with_the_one_after(
     assert found == {"/reports/0/figures/0/done": "fell"}
 
 
+@pytest.mark.parametrize("dry_run", ["false", "true"])
+async def test_a_cut_that_others_reported_in_between_hides_nothing(
+    january: World, dry_run: str
+) -> None:
+    """A day's figures of the nation, or of another category, are not A's own cut."""
+    between = {**report("2022-02-20", done=1), "unit": "VN"}
+    credit = {"measure": "cases", "category": "credit", "enforceable": 9, "done": 1}
+    await january.report(between)
+    await january.report({**report("2022-02-25"), "figures": [credit]})
+    sent = {**report("2022M05", done=29), "figures": [*figures(done=29), credit]}
+
+    found = await warned(january, sent, dry_run=dry_run)
+
+    assert found["/reports/0/figures/0/done"] == "fell"
+    assert [code for code in found.values() if code == "fell"] == ["fell"]
+
+
+async def test_a_cut_without_counts_is_looked_past(january: World) -> None:
+    rate = [{"measure": "cases", "published_rate": "33.00"}]
+    await january.report({**report("2022-02-20"), "figures": rate})
+
+    found = await warned(january, report("2022M05", done=29))
+
+    assert found == {"/reports/0/figures/0/done": "fell"}
+
+
+async def test_a_month_that_comes_late_passes_over_what_others_reported(
+    january: World,
+) -> None:
+    await january.report({**report("2022-01-15", done=1), "unit": "VN"})
+
+    found = await warned(january, report("2022M03", done=31))
+
+    assert found == {"/reports/0/figures/0/done": "fell"}
+
+
+async def test_two_months_of_one_body_are_held_against_each_other(
+    january: World,
+) -> None:
+    found = await warned(january, report("2022-03-01", done=40), dry_run="true")
+    assert found == {}
+
+    answer = await january.report(
+        report("2022-03-01", done=40), report("2022-03-02", done=39), dry_run="true"
+    )
+
+    assert [w["pointer"] for w in answer.json()["warnings"]] == [
+        "/reports/0/figures/0/done",
+        "/reports/1/figures/0/done",
+    ]
+
+
 async def test_a_new_year_begins_anew(january: World) -> None:
     assert await warned(january, report("2021M12", done=900, carried_over=1)) == {}
 

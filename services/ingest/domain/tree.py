@@ -44,7 +44,7 @@ Rows = Mapping[str, Sequence[Unit]]
 
 
 def merged(sent: Sequence[Unit], stored: Iterable[Unit]) -> dict[str, list[Unit]]:
-    """The tree as it would be: a sent row replaces the one of its code and first day."""
+    """The tree to be: a sent row replaces the one of its code and first day."""
     replaced = {(u.code, u.valid_from) for u in sent}
     tree: dict[str, list[Unit]] = {}
     for unit in [*(u for u in stored if (u.code, u.valid_from) not in replaced), *sent]:
@@ -211,8 +211,8 @@ _ROOT_ENDS = Text(
 
 def _outlives(parent: str, day: date) -> Text:
     return Text(
-        f"Cấp trên «{parent}» không còn hoạt động từ {day:%d/%m/%Y}; hãy kết thúc đơn vị"
-        " vào ngày đó, hoặc thêm dòng với cấp trên mới.",
+        f"Cấp trên «{parent}» không còn hoạt động từ {day:%d/%m/%Y}; hãy kết thúc dòng"
+        " này vào ngày đó, và thêm dòng với cấp trên mới.",
         f"The parent {parent!r} is not in force from {day}: end this row that day, and"
         " add one under another parent if the unit goes on.",
     )
