@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 from libs.common import lenses
 from libs.common.database import Connection
@@ -21,17 +22,21 @@ async def undeclared(connection: Connection, changed: Sequence[Changed]) -> list
     """Categories that nobody declared: taken as they are, but often a slip."""
     used = {row.category for one in changed for row in one.rows}
     unknown = used - await store.declared_categories(connection)
-    return [
+    if not unknown:
+        return []
+    texts = {name: _undeclared(name) for name in unknown}
+    found = (
         fault(
             one.report.index,
             f"/figures/{number}/category",
             "undeclared_category",
-            _undeclared(row.category),
+            texts[row.category],
         )
-        for one in (changed if unknown else ())
+        for one in changed
         for number, row in enumerate(one.report.rows)
         if row.category in unknown
-    ][:MOST_ERRORS]
+    )
+    return list(islice(found, MOST_ERRORS))
 
 
 async def fallen(

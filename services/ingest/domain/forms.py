@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Literal
 
 from libs.common.periods import Period
@@ -164,6 +164,19 @@ def form_on(day: date) -> Form:
     return next(f for f in FORMS if f.valid_to is None or day < f.valid_to)
 
 
+# Forms change in the middle of a working year: software follows weeks later, and what
+# it exports then has the months just before on the new forms too. Beyond a quarter
+# either side nobody fills them in, and naming one only dodges what must add up.
+_TRANSITION = timedelta(days=92)
+
+
+def serves(form: Form, end: date) -> bool:
+    """Whether a report for a period that ends on this day may follow these forms."""
+    return form.valid_from - _TRANSITION <= end and (
+        form.valid_to is None or end < form.valid_to + _TRANSITION
+    )
+
+
 _DONE = COLUMNS.index("done")
 
 
@@ -183,11 +196,16 @@ def contradictions(form: Form, row: Row) -> Iterator[tuple[Severity, str, str, T
 
 def findings(report: Report) -> Iterator[tuple[Severity, Fault]]:
     """What is wrong or odd in a whole report by the form that it follows."""
-    form = form_on(Period(report.period).end)
+    end = Period(report.period).end
+    form = form_on(end)
     if report.form is not None:
         named = form_named(report.form)
         if named is None:
             yield "error", fault(report.index, "/form", "unknown_form", UNKNOWN)
+            return
+        if not serves(named, end):
+            place = (report.index, "/form", "form_not_in_force")
+            yield "error", fault(*place, _not_in_force(named, form))
             return
         form = named
     for number, row in enumerate(report.rows):
@@ -202,6 +220,15 @@ UNKNOWN = Text(
     f"Không có mẫu biểu này; dùng một trong: {', '.join(form.id for form in FORMS)}.",
     f"No such forms; name one of {', '.join(form.id for form in FORMS)}.",
 )
+
+
+def _not_in_force(named: Form, standing: Form) -> Text:
+    return Text(
+        f"Mẫu biểu {named.id}/TT-BTP không dùng cho kỳ này; hãy dùng {standing.id}, hoặc"
+        " bỏ trống form.",
+        f"The forms of {named.id}/TT-BTP do not serve this period: use those of"
+        f" {standing.id}, or leave `form` out.",
+    )
 
 
 def _broken(identity: Identity, stands: int, should: int, form: Form) -> Text:
