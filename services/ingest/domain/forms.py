@@ -204,8 +204,8 @@ def findings(report: Report) -> Iterator[tuple[Severity, Fault]]:
             yield "error", fault(report.index, "/form", "unknown_form", UNKNOWN)
             return
         if not serves(named, end):
-            place = (report.index, "/form", "form_not_in_force")
-            yield "error", fault(*place, _not_in_force(named, form))
+            why = _not_in_force(named, form)
+            yield "error", fault(report.index, "/form", "form_not_in_force", why)
             return
         form = named
     for number, row in enumerate(report.rows):
@@ -224,8 +224,8 @@ UNKNOWN = Text(
 
 def _not_in_force(named: Form, standing: Form) -> Text:
     return Text(
-        f"Mẫu biểu {named.id}/TT-BTP không dùng cho kỳ này; hãy dùng {standing.id}, hoặc"
-        " bỏ trống form.",
+        f"Mẫu biểu {named.id}/TT-BTP không dùng cho kỳ này; hãy dùng {standing.id},"
+        " hoặc bỏ trống form.",
         f"The forms of {named.id}/TT-BTP do not serve this period: use those of"
         f" {standing.id}, or leave `form` out.",
     )
