@@ -14,6 +14,7 @@ from libs.common.keys import Principal
 from libs.common.paging import Cursor, Limit, Page, page, read_cursor
 from libs.common.periods import Period
 from libs.common.problems import unknown_unit_in_path
+from services.ingest.cases import finding
 from services.ingest.domain.reconciling import COLUMNS, Group, compared
 from services.ingest.domain.reports import COLUMNS as FORM
 from services.ingest.domain.reports import Row as FigureRow
@@ -43,14 +44,15 @@ async def reconcile(
 ) -> ReconciliationShown:
     """A unit's reported totals (category all) beside its case records.
 
-    Records are those of the unit and all under it, as they stood at the end of the
-    period's last day: of each case the newest with `as_of` until then, whenever it
-    came. `difference` is reported less recorded. `entered` and `left` count cases
-    that records received after the report moved into or out of a column; they are
-    listed by `GET /v1/reconciliation/cases`. What cannot be known is null with a
-    `why`: `not_reported`, `not_in_report`, `no_records`, or, for money,
-    `collected_before_unknown`, for a form counts what was due on 1 October and what
-    was collected since, and some case has no record from before that day.
+    Records are those of the unit and all under it, or for an officer those that the
+    officer dealt with, as they stood at the end of the period's last day: of each case
+    the newest with `as_of` until then, whenever it came. `difference` is reported less
+    recorded. `entered` and `left` count cases that records received after the report
+    moved into or out of a column; they are listed by `GET /v1/reconciliation/cases`.
+    What cannot be known is null with a `why`: `not_reported`, `not_in_report`,
+    `no_records`, or, for money, `collected_before_unknown`, for a form counts what was
+    due on 1 October and what was collected since, and some case has no record from
+    before that day.
     """
     cut_off = read_period(period)
     async with database.reading() as connection:
@@ -110,11 +112,12 @@ async def _cut(
     if not principal.sees(unit):
         raise unknown_unit_in_path(unit)
     units = await in_scope(connection, principal, unit, on=period.end)
+    whose = await finding.whose(connection, units, [unit])
     now = await clock.business_now(connection)
     head, rows = await report_as_known(connection, unit, period.code, now)
     received = None if head is None else head["received_at"]
     start, end = period.start, period.end + timedelta(days=1)
-    cut = store.Cut(units, start, _midnight(start), _midnight(end), received)
+    cut = store.Cut(whose, start, _midnight(start), _midnight(end), received)
     return head, [row for row in rows if row["category"] == "all"], cut
 
 

@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from libs.common.database import Connection, Row
+from services.ingest.cases.finding import Whose
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Which cases, when; `reported_at` is None where nothing was reported."""
+    """Which cases, when; `reported_at` is None where nothing was reported.
 
-    units: Sequence[str]
+    An officer's are those that the officer dealt with at the cut-off, in `offices`.
+    """
+
+    whose: Whose
     start: date
     start_moment: datetime
     end_moment: datetime
@@ -23,11 +27,13 @@ class Cut:
     def arguments(self) -> tuple[object, ...]:
         """In the order in which the queries name them."""
         return (
-            list(self.units),
+            list(self.whose.units or ()),
             self.start,
             self.start_moment,
             self.end_moment,
             self.reported_at,
+            list(self.whose.officers),
+            list(self.whose.offices),
         )
 
 
@@ -49,22 +55,37 @@ _NEWEST = (
 )
 _FIRST = "ORDER BY case_id, as_of DESC, version"
 
+
+# A case of one of the units, or in the hands of one of the officers.
+def _ours(of: str) -> str:
+    return f"(ours.unit = ANY($1) OR {of}.officer = ANY($6))"
+
+
 # Of records of the same moment the first received stands, hence the order by version.
+# A case that a successor had by then, under its number and day, is that one's.
 _PLACED = f"""
-WITH ours AS (SELECT * FROM ingest.enforcement_case WHERE unit = ANY($1)),
+WITH ours AS (SELECT * FROM ingest.enforcement_case c
+  WHERE (unit = ANY($1) OR unit = ANY($7)) AND NOT EXISTS (
+    SELECT FROM ingest.lineage l JOIN ingest.enforcement_case n
+      ON n.unit = l.successor AND n.case_no = c.case_no AND n.year = c.year
+    JOIN ingest.case_history h ON h.case_id = n.id AND h.as_of <= $4
+    WHERE l.predecessor = c.unit AND n.decided_on = c.decided_on
+      AND l.effective < ($4 AT TIME ZONE 'Asia/Ho_Chi_Minh')::date)),
 standing AS ({_NEWEST} WHERE h.as_of <= $4 {_FIRST}),
 reported AS ({_NEWEST} JOIN ingest.case_intake i ON i.id = h.intake
   WHERE h.as_of <= $4 AND i.received_at <= $5 {_FIRST}),
 before AS ({_NEWEST} WHERE h.as_of <= $3 {_FIRST}),
 placed AS (
   SELECT ours.id, ours.unit, ours.case_no, ours.year, s.status, s.status_since, s.as_of,
-    {_part("s")} AS part, {_part("r")} AS part_then,
+    CASE WHEN {_ours("s")} THEN {_part("s")} END AS part,
+    CASE WHEN {_ours("r")} THEN {_part("r")} END AS part_then,
     ours.status AS latest, ours.as_of AS latest_as_of,
     s.due_vnd, s.collected_vnd,
     CASE WHEN s.decided_on >= $2::date THEN 0 ELSE b.collected_vnd END AS collected_before
   FROM ours JOIN standing s ON s.case_id = ours.id
   LEFT JOIN reported r ON r.case_id = ours.id
-  LEFT JOIN before b ON b.case_id = ours.id)
+  LEFT JOIN before b ON b.case_id = ours.id
+  WHERE {_ours("s")} OR {_ours("r")})
 """
 
 
@@ -92,13 +113,14 @@ async def cases(
 ) -> list[Row]:
     """Cases that some parts count, or counted when it was reported, by (unit, number)."""
     return await connection.fetch(
-        _PLACED + "SELECT * FROM (SELECT *, coalesce(part = ANY($6), false) AS counted,"
-        " coalesce(part_then = ANY($6), false) AS counted_then,"
+        _PLACED + "SELECT * FROM (SELECT *, coalesce(part = ANY($8), false) AS counted,"
+        " coalesce(part_then = ANY($8), false) AS counted_then,"
         " latest <> status AS changed_later FROM placed) p"
-        " WHERE (counted OR counted_then) AND (NOT $7 OR changed_later"
+        " WHERE (counted OR counted_then) AND (NOT $9 OR changed_later"
         "  OR ($5::timestamptz IS NOT NULL AND counted <> counted_then))"
-        " AND ($8::text IS NULL OR (unit, case_no, year) > ($8, $9::text, $10::bigint))"
-        " ORDER BY unit, case_no, year LIMIT $11",
+        " AND ($10::text IS NULL"
+        "  OR (unit, case_no, year) > ($10, $11::text, $12::bigint))"
+        " ORDER BY unit, case_no, year LIMIT $13",
         *cut.arguments,
         list(wanted),
         likely,
