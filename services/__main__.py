@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import json
+import os
 import signal
 import socket
 from datetime import UTC, datetime, timedelta
@@ -181,7 +183,10 @@ def erase_cases(
     case: Annotated[str | None, typer.Option(help="One case, by its id.")] = None,
     yes: Annotated[bool, typer.Option(help="Do not ask.")] = False,
 ) -> None:
-    """Erase finished cases and their history, older than DONDOC_CASE_RETENTION."""
+    """Erase finished cases and their history, older than DONDOC_CASE_RETENTION.
+
+    `--case` erases that one, also while it goes on. Who erased how many is kept.
+    """
     settings = Settings()
     months = settings.case_retention
     number = None if case is None else number_of(case)
@@ -201,8 +206,8 @@ def erase_cases(
             )
             found = await erasing.count(connection, erasure)
             if found and not yes:
-                typer.confirm(f"Erase {found} finished case(s) for good?", abort=True)
-            gone = await erasing.erase(connection, erasure) if found else 0
+                typer.confirm(f"Erase {found} case(s) for good?", abort=True)
+            gone = await erasing.erase(connection, erasure, _login()) if found else 0
             typer.echo(f"erased {gone} case(s)")
         except LookupError:
             raise typer.BadParameter(f"there is no unit {unit!r}") from None
@@ -211,6 +216,14 @@ def erase_cases(
 
     with database(settings) as (url, _):
         asyncio.run(run(url))
+
+
+def _login() -> str:
+    """Who runs the command, as the machine knows them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # in a container a user may have no name
+        return str(os.getuid())
 
 
 @cli.command()

@@ -101,6 +101,7 @@ REFUSED = [
     *((role, "DELETE FROM ingest.calendar_day") for role in EVERYONE),
     *((role, "UPDATE ingest.calendar_day SET works = true") for role in EVERYONE),
     *((role, "UPDATE platform.preview SET batch = ''") for role in EVERYONE),
+    *((role, f"{deed} ingest.erasure") for role in EVERYONE for deed in ("SELECT * FROM", "DELETE FROM")),
     (SCORING, "SELECT * FROM ingest.known_unit"),
     (INGEST, "SELECT * FROM scoring.scorecard"),
     (INGEST, "SELECT * FROM scoring.published_scorecard"),

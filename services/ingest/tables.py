@@ -249,3 +249,17 @@ case_history = Table(
     PrimaryKeyConstraint("case_id", "version"),
     comment="every record received, also those too old to be applied",
 )
+
+erasure = Table(
+    "erasure",
+    ingest,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    moment("at"),
+    Column("login", Text, nullable=False, comment="who ran the command"),
+    Column("role", Text, nullable=False, comment="as whom the database knew them"),
+    Column("cases", BigInteger, nullable=False, comment="how many went"),
+    Column("case_id", BigInteger, comment="null: not one by its id"),
+    Column("before", Date, comment="finished before this day"),
+    Column("unit", Text, comment="of this unit and all below it"),
+    comment="cases erased for good, by the database's owner alone",
+)

@@ -199,27 +199,27 @@ async def months_ago(connection: Connection, months: int) -> date:
 
 
 _CHOSEN = (
-    "FROM ingest.enforcement_case WHERE status = ANY($1)"
+    "FROM ingest.enforcement_case WHERE (status = ANY($1) OR id = $4)"
     " AND ($2::date IS NULL OR status_since < $2)"
     " AND ($3::text[] IS NULL OR unit = ANY($3))"
     " AND ($4::bigint IS NULL OR id = $4)"
 )
 
 
-async def count_finished(
+async def count_erasable(
     connection: Connection,
     before: date | None,
     units: Sequence[str] | None,
     number: int | None,
 ) -> int:
-    """How many finished cases there are, finished before a day, of units, of a name."""
+    """How many cases there are, finished before a day, of units; or one by its id."""
     found: int = await connection.fetchval(
         f"SELECT count(*) {_CHOSEN}", list(FINISHED), before, units, number
     )
     return found
 
 
-async def erase_finished(
+async def erase(
     connection: Connection,
     before: date | None,
     units: Sequence[str] | None,
@@ -241,6 +241,27 @@ async def erase_finished(
         number,
     )
     return gone
+
+
+async def keep_erasure(
+    connection: Connection,
+    *,
+    login: str,
+    cases: int,
+    case: int | None,
+    before: date | None,
+    unit: str | None,
+) -> None:
+    """Note who erased how many, and by which conditions."""
+    await connection.execute(
+        'INSERT INTO ingest.erasure ("at", login, role, cases, case_id, before, unit)'
+        " VALUES (platform.business_now(), $1, session_user, $2, $3, $4, $5)",
+        login,
+        cases,
+        case,
+        before,
+        unit,
+    )
 
 
 async def wipe_erased(connection: Connection) -> None:
