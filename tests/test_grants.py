@@ -96,7 +96,7 @@ REFUSED = [
     *((role, "DELETE FROM scoring.target") for role in EVERYONE),
     *((role, f"UPDATE alerts.{name} SET escalation = ''") for role in EVERYONE for name in ("entry", "message")),
     *((role, f"DELETE FROM alerts.{name}") for role in EVERYONE for name in ("entry", "message", "explanation", "escalation", "delivery", "attempt", "rule", "subscription")),
-    *((role, f"{deed} ingest.{name}{change}") for role in EVERYONE for name in ("closing", "unit_past") for deed, change in (("UPDATE", " SET author = ''" if name == "closing" else " SET name = ''"), ("DELETE FROM", ""))),
+    *((role, f"{deed} ingest.{name}{change}") for role in EVERYONE for name in ("closing", "unit_past", "obligation_past") for deed, change in (("UPDATE", " SET author = ''" if name == "closing" else " SET name = ''"), ("DELETE FROM", ""))),
     *((role, "DELETE FROM ingest.obligation") for role in EVERYONE),
     *((role, "DELETE FROM ingest.calendar_day") for role in EVERYONE),
     *((role, "UPDATE ingest.calendar_day SET works = true") for role in EVERYONE),

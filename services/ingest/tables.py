@@ -149,6 +149,24 @@ obligation = Table(
     comment="who owes which report, and by when",
 )
 
+obligation_past = Table(
+    "obligation_past",
+    ingest,
+    Column("name", Text, primary_key=True),
+    Column("valid_from", Date, primary_key=True),
+    Column("valid_to", Date),
+    Column("kind", Text, nullable=False),
+    Column("under", Text, nullable=False),
+    Column("months", ARRAY(Integer), nullable=False),
+    Column("rows", JSONB, nullable=False),
+    Column("within", Integer, nullable=False),
+    Column("document", JSONB, nullable=False),
+    Column("author", Text, nullable=False),
+    moment("recorded_at", primary_key=True),
+    moment("replaced_at"),
+    comment="obligations as they were known before they were replaced",
+)
+
 calendar_day = Table(
     "calendar_day",
     ingest,

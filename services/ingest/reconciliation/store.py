@@ -51,7 +51,8 @@ def _part(of: str) -> str:
 
 _NEWEST = (
     "SELECT DISTINCT ON (case_id) h.* FROM ingest.case_history h"
-    " JOIN ours ON ours.id = h.case_id"
+    " JOIN ours ON ours.id = h.case_id JOIN ingest.case_intake i ON i.id = h.intake"
+    " WHERE i.received_at <= (SELECT platform.known_at())"
 )
 _FIRST = "ORDER BY case_id, as_of DESC, version"
 
@@ -69,20 +70,24 @@ WITH ours AS (SELECT * FROM ingest.enforcement_case c
     SELECT FROM ingest.lineage l JOIN ingest.enforcement_case n
       ON n.unit = l.successor AND n.case_no = c.case_no AND n.year = c.year
     JOIN ingest.case_history h ON h.case_id = n.id AND h.as_of <= $4
-    WHERE l.predecessor = c.unit AND n.decided_on = c.decided_on
+    JOIN ingest.case_intake i ON i.id = h.intake
+    WHERE l.predecessor = c.unit AND h.decided_on = c.decided_on
+      AND l.recorded_at <= (SELECT platform.known_at())
+      AND i.received_at <= (SELECT platform.known_at())
       AND l.effective < ($4 AT TIME ZONE 'Asia/Ho_Chi_Minh')::date)),
-standing AS ({_NEWEST} WHERE h.as_of <= $4 {_FIRST}),
-reported AS ({_NEWEST} JOIN ingest.case_intake i ON i.id = h.intake
-  WHERE h.as_of <= $4 AND i.received_at <= $5 {_FIRST}),
-before AS ({_NEWEST} WHERE h.as_of <= $3 {_FIRST}),
+latest AS ({_NEWEST} {_FIRST}),
+standing AS ({_NEWEST} AND h.as_of <= $4 {_FIRST}),
+reported AS ({_NEWEST} AND h.as_of <= $4 AND i.received_at <= $5 {_FIRST}),
+before AS ({_NEWEST} AND h.as_of <= $3 {_FIRST}),
 placed AS (
   SELECT ours.id, ours.unit, ours.case_no, ours.year, s.status, s.status_since, s.as_of,
     CASE WHEN {_ours("s")} THEN {_part("s")} END AS part,
     CASE WHEN {_ours("r")} THEN {_part("r")} END AS part_then,
-    ours.status AS latest, ours.as_of AS latest_as_of,
+    latest.status AS latest,
     s.due_vnd, s.collected_vnd,
     CASE WHEN s.decided_on >= $2::date THEN 0 ELSE b.collected_vnd END AS collected_before
   FROM ours JOIN standing s ON s.case_id = ours.id
+  JOIN latest ON latest.case_id = ours.id
   LEFT JOIN reported r ON r.case_id = ours.id
   LEFT JOIN before b ON b.case_id = ours.id
   WHERE {_ours("s")} OR {_ours("r")})
