@@ -168,12 +168,13 @@ async def links(connection: Connection) -> list[Link]:
 
 
 async def decided_links(
-    connection: Connection, codes: Sequence[str]
+    connection: Connection, codes: Sequence[str] | None = None
 ) -> list[tuple[Link, dict[str, object]]]:
-    """Recorded links that any of these units has a part in, with their documents."""
+    """Recorded links, of these units or of all, with the documents that decided them."""
     rows = await connection.fetch(
         "SELECT predecessor, successor, effective, document FROM ingest.lineage"
-        " WHERE predecessor = ANY($1) OR successor = ANY($1)"
+        " WHERE ($1::text[] IS NULL OR predecessor = ANY($1) OR successor = ANY($1))"
+        " AND recorded_at <= (SELECT platform.known_at())"
         " ORDER BY effective, predecessor, successor",
         codes,
     )

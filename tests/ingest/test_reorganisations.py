@@ -83,6 +83,45 @@ async def test_another_change_of_the_same_day_is_taken(changed: World) -> None:
     assert (await reorganise(changed, ["D"], ["E"])).status_code == 200
 
 
+async def listed(client: Any, **query: Any) -> Any:
+    answer = await client.get("/v1/reorganisations", params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_changes_are_listed_as_they_were_sent(changed: World) -> None:
+    await reorganise(changed, ["D"], ["E"])
+    document = {"number": "1", "date": "2021-06-01"}
+    merger = {"effective": DAY, "from": ["A", "B"], "into": ["C"], "document": document}
+
+    whole = await listed(changed.admin)
+    first = await listed(changed.admin, limit=1)
+    second = await listed(changed.admin, limit=1, cursor=first["next"])
+
+    assert whole["items"][0] == merger
+    assert [(i["from"], i["into"]) for i in whole["items"]] == [
+        (["A", "B"], ["C"]),
+        (["D"], ["E"]),
+    ]
+    assert first["items"] + second["items"] == whole["items"]
+    assert (whole["next"], second["next"]) == (None, None)
+    assert (await listed(changed.admin, unit="B"))["items"] == [merger]
+    assert (await listed(changed.admin, known_at="2022-03-07"))["items"] == []
+
+
+async def test_a_key_sees_the_changes_of_its_own_units(changed: World) -> None:
+    await reorganise(changed, ["D"], ["E"])
+    at_c = await changed.client("analyst", under="C")
+    at_a = await changed.client("analyst", under="A")
+
+    assert [i["from"] for i in (await listed(at_c))["items"]] == [["A", "B"]]
+    assert [(i["from"], i["into"]) for i in (await listed(at_a))["items"]] == [
+        (["A"], [])
+    ]
+    answer = await at_c.get("/v1/reorganisations", params={"unit": "E"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_unit")
+
+
 @pytest.mark.parametrize(
     ("rows", "pointers"),
     [
