@@ -3,45 +3,39 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from operator import itemgetter
 
 from libs.common import lenses
 from libs.common.database import Connection
 from libs.common.periods import Period
-from libs.common.problems import MOST_ERRORS, Fault, Text
+from libs.common.problems import Fault, Text
 from services.ingest import store
-from services.ingest.domain.reports import COLUMNS, Report, Row, fault
+from services.ingest.domain.reports import COLUMNS, Odd, Report, fault
 from services.ingest.store import Changed
 
 Cuts = Mapping[str, Sequence[Period]]
 """The cuts of a working year by unit, the nearest first."""
 
 
-async def undeclared(connection: Connection, changed: Sequence[Changed]) -> list[Fault]:
+async def undeclared(connection: Connection, changed: Sequence[Changed]) -> Odd:
     """Categories that nobody declared: taken as they are, but often a slip."""
     used = {row.category for one in changed for row in one.rows}
     unknown = used - await store.declared_categories(connection)
-    if not unknown:
-        return []
-    texts = {name: _undeclared(name) for name in unknown}
-    found = (
-        fault(
-            one.report.index,
-            f"/figures/{number}/category",
-            "undeclared_category",
-            texts[row.category],
-        )
-        for one in changed
-        for number, row in enumerate(one.report.rows)
-        if row.category in unknown
-    )
-    return list(islice(found, MOST_ERRORS))
+    odd = Odd()
+    for one in changed if unknown else ():
+        index = one.report.index
+        for number, row in enumerate(one.report.rows):
+            if row.category in unknown:
+                odd.note(partial(_undeclared, index, number, row.category))
+    return odd
 
 
 async def fallen(
     connection: Connection, changed: Sequence[Changed], batch: str, *, dry_run: bool
-) -> list[Fault]:
+) -> list[Odd]:
     """Cumulative counts that fall within a working year; a correction is as it is.
 
     Each row is held against the nearest cut before it, and after it, in which its own
@@ -54,7 +48,7 @@ async def fallen(
         if not one.correction:
             by_period[Period.parse(one.report.period)].append(one.report)
     reported = {*map(Period.parse, await store.periods_with_reports(connection))}
-    found: list[Fault] = []
+    found: list[Odd] = []
     for period, reports in by_period.items():
         year = [
             cut
@@ -65,7 +59,7 @@ async def fallen(
         for earlier in (True, False):
             side = {unit: _side(own, period, earlier) for unit, own in cuts.items()}
             found += await _compared(connection, period, reports, side, earlier)
-    return found[:MOST_ERRORS]
+    return found
 
 
 async def _cuts_of(
@@ -94,7 +88,8 @@ def _side(cuts: set[Period], period: Period, earlier: bool) -> list[Period]:
     return sorted((c for c in cuts if c.end > period.end), key=lambda cut: cut.end)
 
 
-_Sent = tuple[Report, int, Row]
+Cell = tuple[str, str]
+"""Measure and category: a row of a unit's report."""
 
 
 async def _compared(
@@ -103,80 +98,114 @@ async def _compared(
     reports: Sequence[Report],
     cuts: Cuts,
     earlier: bool,
-) -> list[Fault]:
+) -> list[Odd]:
     """Hold every row against its nearest cut, then those it lacks against the next."""
-    waiting: dict[tuple[str, str, str], _Sent] = {
-        (report.unit, row.measure, row.category): (report, number, row)
-        for report in reports
-        if cuts[report.unit]
-        for number, row in enumerate(report.rows)
-        if any(row.counts[column] is not None for column in _CUMULATIVE)
-    }
-    found: list[tuple[_Sent, Fault]] = []
+    waiting: list[tuple[Report, Sequence[int]]] = [
+        (report, range(len(report.rows))) for report in reports if cuts[report.unit]
+    ]
+    found: list[Odd] = []
     step = 0
     while waiting:  # mostly once: the nearest cut of a unit has all its rows
-        at = {
-            unit: cuts[unit][step] for unit, _, _ in waiting if step < len(cuts[unit])
-        }
-        waiting = {cell: sent for cell, sent in waiting.items() if cell[0] in at}
-        categories = {category for _, _, category in waiting}
-        near = {cut.code for cut in at.values()}
-        for unit, measure, category, code, *counts in await store.cumulative_counts(
-            connection, list(near), list(at), list(categories)
-        ):
-            if at[unit].code == code and any(count is not None for count in counts):
-                sent = waiting.pop((unit, measure, category), None)
-                if sent is not None:
-                    found += (
-                        (sent, one)
-                        for one in _falls(sent, counts, period, at[unit], earlier)
-                    )
+        at = {report.unit: cuts[report.unit][step] for report, _ in waiting}
+        names = {r.rows[n].category for r, numbers in waiting for n in numbers}
+        near = await _counts_at(connection, at, names)
         step += 1
-    found.sort(key=lambda pair: (pair[0][0].index, pair[0][1]))
-    return [one for _, one in found]
+        odd = Odd()
+        rest: list[tuple[Report, Sequence[int]]] = []
+        for report, numbers in waiting:
+            unit = report.unit
+            held = _Held(period, at[unit], earlier, odd)
+            lacking = held.against(report, numbers, near.get(unit, {}))
+            if lacking and step < len(cuts[unit]):
+                rest.append((report, lacking))
+        found.append(odd)
+        waiting = rest
+    return found
 
 
-_CUMULATIVE = tuple(COLUMNS.index(name) for name in store.CUMULATIVE)
+async def _counts_at(
+    connection: Connection, at: Mapping[str, Period], categories: set[str]
+) -> dict[str, dict[Cell, tuple[int | None, ...]]]:
+    """The cumulative counts that each unit has at a cut of its own."""
+    codes = {unit: cut.code for unit, cut in at.items()}
+    rows = await store.cumulative_counts(
+        connection, list({*codes.values()}), list(codes), list(categories)
+    )
+    found: dict[str, dict[Cell, tuple[int | None, ...]]] = {}
+    for row in rows:
+        values = tuple(row)
+        if codes[values[0]] == values[3]:
+            found.setdefault(values[0], {})[values[1:3]] = values[4:]
+    return found
 
 
-def _falls(
-    sent: _Sent,
-    counts: Sequence[int | None],
-    period: Period,
-    cut: Period,
-    earlier: bool,
-) -> Iterator[Fault]:
-    report, number, row = sent
-    for place, name, other in zip(_CUMULATIVE, store.CUMULATIVE, counts, strict=True):
-        own = row.counts[place]
-        if own is None or other is None or own == other:
-            continue
-        constant = name == "carried_over"
-        if not constant and (own > other) is earlier:
-            continue
-        first, last = (other, own) if earlier else (own, other)
-        before, behind = (cut, period) if earlier else (period, cut)
-        yield fault(
-            report.index,
+_cumulative = itemgetter(*map(COLUMNS.index, store.CUMULATIVE))
+_NUMBERS = tuple(range(len(store.CUMULATIVE)))
+_NOTHING = (None,) * len(_NUMBERS)
+_CONSTANT = store.CUMULATIVE.index("carried_over")
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A period's figures, held against one cut of the same year."""
+
+    period: Period
+    cut: Period
+    earlier: bool
+    odd: Odd
+
+    def against(
+        self,
+        report: Report,
+        numbers: Sequence[int],
+        near: Mapping[Cell, tuple[int | None, ...]],
+    ) -> list[int]:
+        """Note what fell; the rows of the report that the cut has no counts of."""
+        lacking = []
+        for number in numbers:
+            row = report.rows[number]
+            own, other = _cumulative(row.counts), near.get((row.measure, row.category))
+            if own in (other, _NOTHING):
+                continue
+            if other is None:
+                lacking.append(number)
+                continue
+            for column in _NUMBERS:
+                here, there = own[column], other[column]
+                if here == there or here is None or there is None:
+                    continue
+                if column == _CONSTANT or (here < there) is self.earlier:
+                    place = (report.index, number, column)
+                    self.odd.note(partial(self._fall, *place, (here, there)))
+        return lacking
+
+    def _fall(
+        self, index: int, number: int, column: int, pair: tuple[int, int]
+    ) -> Fault:
+        name, constant = store.CUMULATIVE[column], column == _CONSTANT
+        both = [(pair[0], self.period.code), (pair[1], self.cut.code)]
+        (before, first), (behind, last) = both[::-1] if self.earlier else both
+        return fault(
+            index,
             f"/figures/{number}/{name}",
             "not_constant" if constant else "fell",
-            _fell(name, (first, before), (last, behind)),
+            Text(
+                f"{name}: {before} ở kỳ {first}, {behind} ở kỳ {last}; trong một năm"
+                f" {'không đổi' if constant else 'lũy kế không giảm'}.",
+                f"{name} is {before} in {first} and {behind} in {last}; within a year"
+                f" it {'is constant' if constant else 'never falls'}.",
+            ),
         )
 
 
-def _fell(column: str, first: tuple[int, Period], last: tuple[int, Period]) -> Text:
-    (before, earlier), (behind, later) = first, last
-    constant = column == "carried_over"
-    return Text(
-        f"{column}: {before} ở kỳ {earlier.code}, {behind} ở kỳ {later.code}; trong"
-        f" một năm {'không đổi' if constant else 'lũy kế không giảm'}.",
-        f"{column} is {before} in {earlier.code} and {behind} in {later.code};"
-        f" within a year it {'is constant' if constant else 'never falls'}.",
-    )
-
-
-def _undeclared(name: str) -> Text:
-    return Text(
-        f"Loại «{name}» chưa được khai báo (PUT /v1/categories); vẫn được ghi nhận.",
-        f"Nobody declared the category {name!r} (PUT /v1/categories); it is kept.",
+def _undeclared(index: int, number: int, name: str) -> Fault:
+    return fault(
+        index,
+        f"/figures/{number}/category",
+        "undeclared_category",
+        Text(
+            f"Loại «{name}» chưa được khai báo (PUT /v1/categories); vẫn được ghi"
+            " nhận.",
+            f"Nobody declared the category {name!r} (PUT /v1/categories); it is kept.",
+        ),
     )

@@ -220,7 +220,7 @@ async def send_reports(
         principal,
         found.reports,
         found.faults,
-        warnings=found.warnings,
+        odd=found.odd,
         accept_valid=on_error == "accept_valid",
         request=request_id(),
         dry_run=dry_run,

@@ -342,11 +342,12 @@ async def cumulative_counts(
     units: Sequence[str],
     categories: Sequence[str],
 ) -> list[Row]:
-    """Rows that stand: unit, measure, category, period and the CUMULATIVE counts."""
+    """Rows that have any: unit, measure, category, period and the CUMULATIVE counts."""
+    counts = ", ".join(CUMULATIVE)
     return await connection.fetch(
-        f"SELECT unit, measure, category, period, {', '.join(CUMULATIVE)}"
+        f"SELECT unit, measure, category, period, {counts}"
         " FROM ingest.current_figure WHERE period = ANY($1) AND unit = ANY($2)"
-        " AND category = ANY($3)",
+        f" AND category = ANY($3) AND num_nonnulls({counts}) > 0",
         periods,
         units,
         categories,

@@ -23,6 +23,7 @@ from libs.common.ids import new_id
 from libs.common.keys import Principal
 from libs.common.periods import Period
 from libs.common.problems import (
+    MOST_ERRORS,
     Fault,
     Text,
     invalid,
@@ -34,7 +35,14 @@ from services.ingest.domain import lineage
 from services.ingest.domain import tree as trees
 from services.ingest.domain.lineage import Link, Reorganisation, reaches_back
 from services.ingest.domain.names import nearest
-from services.ingest.domain.reports import MOST_ROWS, Report, Row, changes, fault
+from services.ingest.domain.reports import (
+    MOST_ROWS,
+    Odd,
+    Report,
+    Row,
+    changes,
+    fault,
+)
 from services.ingest.domain.tree import Unit
 from services.ingest.store import Changed
 from services.ingest.timetable import store as timetable
@@ -45,7 +53,10 @@ MOST_HINTS = 10
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a body; the counts are reports, or case records."""
+    """What became of a body; the counts are reports, or case records.
+
+    Warnings are the first MOST_ERRORS; the last of them says how many more there are.
+    """
 
     batch: str
     accepted: int
@@ -170,7 +181,7 @@ async def record(
     reports: Sequence[Report],
     faults: Sequence[Fault],
     *,
-    warnings: Sequence[Fault] = (),
+    odd: Odd,
     accept_valid: bool,
     request: str | None,
     dry_run: bool = False,
@@ -206,8 +217,11 @@ async def record(
             await store.keep_revisions(
                 connection, changed, batch=batch, author=principal.key, now=now
             )
-        odd = [*warnings, *await oddities.undeclared(connection, changed)]
-        odd += await oddities.fallen(connection, changed, batch, dry_run=dry_run)
+        noted = [
+            odd,
+            await oddities.undeclared(connection, changed),
+            *await oddities.fallen(connection, changed, batch, dry_run=dry_run),
+        ]
         reported = await store.periods_with_reports(connection)
         await publish(
             connection, _news(changed, reported, batch, request, now, dry_run)
@@ -217,8 +231,16 @@ async def record(
         len(changed),
         kept - len(changed),
         tuple(faults),
-        tuple(sorted(odd, key=report_index)),
+        _listed(noted),
     )
+
+
+def _listed(noted: Sequence[Odd]) -> tuple[Fault, ...]:
+    """The first in the order of the reports, and how many more there are."""
+    told = sorted((one for odd in noted for one in odd.told), key=report_index)
+    listed = told[:MOST_ERRORS]
+    more = len(told) - len(listed) + sum(odd.more for odd in noted)
+    return (*listed, Fault("", "more_warnings", _more(more))) if more else (*listed,)
 
 
 def report_index(found: Fault) -> int:
@@ -372,6 +394,10 @@ async def batch_at_its_end(
         if asyncio.get_running_loop().time() >= deadline:
             return row
         await asyncio.sleep(0.02)
+
+
+def _more(count: int) -> Text:
+    return Text(f"Còn {count} cảnh báo không liệt kê.", f"{count} more are not listed.")
 
 
 def _crowds(standing: Mapping[tuple[str, str], object], rows: Sequence[Row]) -> bool:

@@ -151,6 +151,21 @@ async def test_a_category_that_nobody_declared_is_kept_and_said(january: World) 
     assert found == {"/reports/0/figures/1/category": "undeclared_category"}
 
 
+async def test_a_thousand_warnings_are_listed_and_the_rest_are_counted(
+    january: World,
+) -> None:
+    row = {"measure": "cases", "enforceable": 9, "done": 1, "in_progress": 1}
+    rows = [{**row, "category": f"c{number}"} for number in range(501)]
+
+    answer = await january.report({**report("2022M05"), "figures": rows})
+
+    *listed, last = answer.json()["warnings"]
+    assert len(listed) == 1000
+    assert [w["code"] for w in listed] == ["identity_I4"] * 501 + ["undeclared_category"] * 499  # fmt: skip
+    assert (last["index"], last["code"]) == (-1, "more_warnings")
+    assert last["message"]["en"] == "2 more are not listed."
+
+
 async def test_an_identity_that_is_only_remembered_warns(january: World) -> None:
     found = await warned(
         january, report("2022M05", enforceable=90, done=40, in_progress=40)
