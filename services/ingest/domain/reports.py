@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-
-import msgspec
+from typing import NamedTuple
 
 from libs.common.figures import LARGEST_COUNT, published
 from libs.common.problems import MOST_ERRORS, Fault, Text
@@ -64,10 +63,10 @@ _COMPLETED, _TERMINATED = COLUMNS.index("completed"), COLUMNS.index("terminated"
 _REDUCED = COLUMNS.index("reduced")
 
 
-class Row(msgspec.Struct, frozen=True, gc=False):
+class Row(NamedTuple):
     """One row of figures: `counts` in the order of COLUMNS, None where unknown.
 
-    A struct, for there are 21 000 of them in a national month.
+    A tuple, for there are 21 000 of them in a national month.
     """
 
     measure: str

@@ -49,45 +49,53 @@ def _part(of: str) -> str:
     )
 
 
+# What came later than the moment seen from; nothing does where none is asked for.
+_KNOWN = (
+    "h.intake NOT IN (SELECT id FROM ingest.case_intake"
+    " WHERE received_at > (SELECT platform.known_at()))"
+)
 _NEWEST = (
     "SELECT DISTINCT ON (case_id) h.* FROM ingest.case_history h"
-    " JOIN ours ON ours.id = h.case_id JOIN ingest.case_intake i ON i.id = h.intake"
-    " WHERE i.received_at <= (SELECT platform.known_at())"
+    f" JOIN ours ON ours.id = h.case_id WHERE {_KNOWN}"
 )
 _FIRST = "ORDER BY case_id, as_of DESC, version"
 
 
 # A case of one of the units, or in the hands of one of the officers.
 def _ours(of: str) -> str:
-    return f"(ours.unit = ANY($1) OR {of}.officer = ANY($6))"
+    return f"(ours.whole OR {of}.officer = ANY($6))"
 
 
 # Of records of the same moment the first received stands, hence the order by version.
 # A case that a successor had by then, under its number and day, is that one's.
 _PLACED = f"""
-WITH ours AS (SELECT * FROM ingest.enforcement_case c
-  WHERE (unit = ANY($1) OR unit = ANY($7)) AND NOT EXISTS (
-    SELECT FROM ingest.lineage l JOIN ingest.enforcement_case n
-      ON n.unit = l.successor AND n.case_no = c.case_no AND n.year = c.year
-    JOIN ingest.case_history h ON h.case_id = n.id AND h.as_of <= $4
-    JOIN ingest.case_intake i ON i.id = h.intake
-    WHERE l.predecessor = c.unit AND h.decided_on = c.decided_on
-      AND l.recorded_at <= (SELECT platform.known_at())
-      AND i.received_at <= (SELECT platform.known_at())
-      AND l.effective < ($4 AT TIME ZONE 'Asia/Ho_Chi_Minh')::date)),
-latest AS ({_NEWEST} {_FIRST}),
+WITH gone_on AS (
+  SELECT c.id FROM ingest.lineage l JOIN ingest.enforcement_case c
+    ON c.unit = l.predecessor
+  JOIN ingest.enforcement_case n
+    ON n.unit = l.successor AND n.case_no = c.case_no AND n.year = c.year
+  JOIN ingest.case_history h ON h.case_id = n.id AND h.as_of <= $4
+    AND h.decided_on = c.decided_on AND {_KNOWN}
+  WHERE l.recorded_at <= (SELECT platform.known_at())
+    AND l.effective < ($4 AT TIME ZONE 'Asia/Ho_Chi_Minh')::date
+    AND l.predecessor = ANY($1 || $7::text[])),
+ours AS (SELECT *, $7::text[] = '{{}}' OR unit = ANY($1) AS whole
+  FROM ingest.enforcement_case
+  WHERE unit = ANY($1 || $7::text[]) AND id NOT IN (SELECT id FROM gone_on)),
 standing AS ({_NEWEST} AND h.as_of <= $4 {_FIRST}),
-reported AS ({_NEWEST} AND h.as_of <= $4 AND i.received_at <= $5 {_FIRST}),
+reported AS ({_NEWEST} AND h.as_of <= $4 AND h.intake IN (
+  SELECT id FROM ingest.case_intake WHERE received_at <= $5) {_FIRST}),
 before AS ({_NEWEST} AND h.as_of <= $3 {_FIRST}),
 placed AS (
   SELECT ours.id, ours.unit, ours.case_no, ours.year, s.status, s.status_since, s.as_of,
     CASE WHEN {_ours("s")} THEN {_part("s")} END AS part,
     CASE WHEN {_ours("r")} THEN {_part("r")} END AS part_then,
-    latest.status AS latest,
+    CASE WHEN (SELECT platform.known_at()) = 'infinity' THEN ours.status ELSE (
+      SELECT h.status FROM ingest.case_history h WHERE h.case_id = ours.id
+      AND {_KNOWN} ORDER BY h.as_of DESC, h.version LIMIT 1) END AS latest,
     s.due_vnd, s.collected_vnd,
     CASE WHEN s.decided_on >= $2::date THEN 0 ELSE b.collected_vnd END AS collected_before
   FROM ours JOIN standing s ON s.case_id = ours.id
-  JOIN latest ON latest.case_id = ours.id
   LEFT JOIN reported r ON r.case_id = ours.id
   LEFT JOIN before b ON b.case_id = ours.id
   WHERE {_ours("s")} OR {_ours("r")})
