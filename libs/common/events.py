@@ -21,6 +21,7 @@ SCORES_CHANGED = "scores.changed"  # scoring ⟶ alerts
 FIGURES_PROPOSED = "figures.proposed"  # the same way for a dry run
 SCORES_PROPOSED = "scores.proposed"
 PROPOSED = (FIGURES_PROPOSED, SCORES_PROPOSED)
+CASES_CHANGED = "cases.changed"  # ingest ⟶ alerts, keyed by unit
 REPORTS_CHANGED = "reports.changed"  # ingest ⟶ alerts: what subscribers hear of reports
 
 ATTEMPTS = 8
@@ -31,7 +32,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """An event to be published: its key is the period that one worker handles."""
+    """An event to be published: its key is what one worker handles at a time.
+
+    That is a period; for cases it is their unit.
+    """
 
     topic: str
     key: str

@@ -176,6 +176,18 @@ async def keep_rest(connection: Connection, intake: int) -> None:
     )
 
 
+async def units_of(connection: Connection, intake: int) -> list[str]:
+    """The units that have a case as this intake brought it."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT c.unit FROM pg_temp.arriving"
+        f" JOIN ingest.enforcement_case c USING ({_KEY})"
+        " WHERE c.intake = $1 ORDER BY 1",
+        intake,
+        timeout=LONG,
+    )
+    return [row["unit"] for row in rows]
+
+
 async def older_lines(connection: Connection, limit: int) -> tuple[int, list[int]]:
     """How many records were not newer than what stands, and the first of them."""
     rows = await connection.fetch(
