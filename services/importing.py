@@ -33,6 +33,9 @@ def import_file(
         str | None, typer.Option(help="vnd, thousand_vnd or ty.")
     ] = None,
     sheet: Annotated[str | None, typer.Option(help="The sheet to read.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(help="Why a closed period is corrected.")
+    ] = None,
     accept_valid: Annotated[
         bool, typer.Option("--accept-valid", help="Keep the reports without faults.")
     ] = False,
@@ -65,7 +68,7 @@ def import_file(
                     url,
                     content,
                     mapping=mapping,
-                    asked=Asked(asked_period, money_in, sheet, file.name),
+                    asked=Asked(asked_period, money_in, sheet, file.name, reason),
                     accept_valid=accept_valid,
                     dry_run=dry_run,
                     step=step,

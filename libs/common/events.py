@@ -20,6 +20,8 @@ FIGURES_CHANGED = "figures.changed"  # ingest ⟶ scoring
 SCORES_CHANGED = "scores.changed"  # scoring ⟶ alerts
 FIGURES_PROPOSED = "figures.proposed"  # the same way for a dry run
 SCORES_PROPOSED = "scores.proposed"
+PROPOSED = (FIGURES_PROPOSED, SCORES_PROPOSED)
+CASES_CHANGED = "cases.changed"  # ingest ⟶ alerts, keyed by unit
 REPORTS_CHANGED = "reports.changed"  # ingest ⟶ alerts: what subscribers hear of reports
 
 ATTEMPTS = 8
@@ -30,7 +32,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """An event to be published: its key is the period that one worker handles."""
+    """An event to be published: its key is what one worker handles at a time.
+
+    That is a period; for cases it is their unit.
+    """
 
     topic: str
     key: str
@@ -82,7 +87,7 @@ _FAIL = """
 UPDATE platform.event SET attempts = attempts + 1, error = left($2, 2000),
   run_at = now() + $3::interval * power(2, attempts),
   dead_at = CASE WHEN attempts + 1 >= $4 THEN now() END
-WHERE id = ANY($1)
+WHERE id = ANY($1) RETURNING batch, dead_at IS NOT NULL AS dead
 """
 
 _SETTLE = """
@@ -177,7 +182,11 @@ async def _put_back(
     async with database.transaction() as connection:
         reason = f"{type(error).__name__}: {error}"
         ids = [event.id for event in claimed]
-        await connection.execute(_FAIL, ids, reason, backoff, ATTEMPTS)
+        failed = await connection.fetch(_FAIL, ids, reason, backoff, ATTEMPTS)
+        if topic in PROPOSED:
+            # A dry run that failed leaves nothing behind either; it is sent again.
+            for batch in {row["batch"] for row in failed if row["dead"]}:
+                await lenses.forget_proposals(connection, batch)
 
 
 async def backlog(connection: Connection) -> list[tuple[str, int, int, int]]:

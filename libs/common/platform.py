@@ -13,7 +13,7 @@ from libs.common import clock, keys
 from libs.common.access import Reader, allows
 from libs.common.clock import written
 from libs.common.database import AWAY, UNMIGRATED, Database, Row
-from libs.common.events import notify
+from libs.common.events import PROPOSED, notify
 from libs.common.http import Body, PlainText, api_router, database_of
 from libs.common.keys import Principal
 from libs.common.paging import Cursor, Limit, Page, page, read_cursor
@@ -230,7 +230,10 @@ async def list_dead_letters(
 async def retry_dead_letter(
     id: Annotated[int, Path(ge=0, lt=2**63)], _: RootAdmin, database: Platform
 ) -> DeadLetter:
-    """Put a dead event back into the queue with all its tries."""
+    """Put a dead event back into the queue with all its tries.
+
+    A dry run's cannot be tried again: what it proposed is gone, so send it anew.
+    """
     async with database.transaction() as connection:
         row = await connection.fetchrow(
             "UPDATE platform.event SET dead_at = NULL, attempts = 0, run_at = now()"
@@ -239,8 +242,16 @@ async def retry_dead_letter(
         )
         if row is None:
             raise _no_such("dead letter", "sự kiện hỏng", str(id))
+        if row["topic"] in PROPOSED:
+            raise Conflict("preview_gone", _PREVIEW_GONE)
         await notify(connection, row["topic"])
     return _shown_letter(row)
+
+
+_PREVIEW_GONE = Text(
+    "Lần chạy thử này đã hỏng và không còn gì được giữ lại; hãy gửi lại với dry_run.",
+    "This dry run failed and nothing of it was kept; send it again with dry_run.",
+)
 
 
 def _shown_letter(row: Row) -> DeadLetter:

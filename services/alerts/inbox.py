@@ -53,3 +53,12 @@ async def reports_changed(
     for event in events:
         if event.batch:
             await usecases.tell_of_reports(connection, event.batch, period, now)
+
+
+async def cases_changed(
+    connection: Connection, unit: str, events: Sequence[Event]
+) -> None:
+    """Acknowledge that cases of a unit changed: a batch ends with its last event.
+
+    Rules that watch cases are judged here, once for the unit.
+    """

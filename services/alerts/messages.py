@@ -29,11 +29,15 @@ def of_matter(matter: Mapping[str, Any], change: Change, now: datetime) -> Messa
 
 
 def of_report(row: Row, now: datetime) -> Message:
-    """A revision of a report: a later one, or one after closing, is a correction."""
+    """A revision of a report: a later one, or one after closing, is a correction.
+
+    Its reason is free text that may name a person, so it stays with the revision,
+    which is read by a key.
+    """
     first = row["revision"] == 1 and not row["correction"]
     type = "report.accepted" if first else "report.corrected"
     names = (
-        *("unit", "period", "revision", "batch", "form", "reason"),
+        *("unit", "period", "revision", "batch", "form"),
         *("correction", "illustrative"),
     )
     data = {name: row[name] for name in names}

@@ -10,6 +10,7 @@ from pathlib import Path
 from libs.common import clock
 from libs.common.database import AWAY, UNMIGRATED, Connection, Database
 from libs.common.events import (
+    CASES_CHANGED,
     REPORTS_CHANGED,
     SCORES_CHANGED,
     SCORES_PROPOSED,
@@ -70,6 +71,11 @@ def build(
             database, REPORTS_CHANGED, inbox.reports_changed, backoff=backoff
         )
 
+    async def judge_cases() -> bool:
+        return await consume_one(
+            database, CASES_CHANGED, inbox.cases_changed, backoff=backoff
+        )
+
     async def fire_timers() -> bool:
         return await usecases.fire_timers(database)
 
@@ -109,6 +115,7 @@ def build(
             Loop("alerts inbox", judge_scores, poll=1.0, topic=SCORES_CHANGED),
             Loop("alerts previews", preview, poll=1.0, topic=SCORES_PROPOSED),
             Loop("reports inbox", tell_reports, poll=1.0, topic=REPORTS_CHANGED),
+            Loop("cases inbox", judge_cases, poll=1.0, topic=CASES_CHANGED),
             Loop("timers", fire_timers, poll=1.0, topic=clock.MOVED),
             Loop("new days", new_day, poll=10.0, topic=clock.MOVED),
             Loop(

@@ -18,9 +18,11 @@ from services.ingest.decoding import UNKNOWN_FIELD, type_fault
 from services.ingest.domain.forms import findings
 from services.ingest.domain.reports import (
     COLUMNS,
+    Odd,
     Report,
     Row,
     Source,
+    Tell,
     fault,
     faults_of_row,
     in_dong,
@@ -38,11 +40,11 @@ _MEMBERS = frozenset(FigureIn.__struct_fields__)
 
 @dataclass(slots=True)
 class Intake:
-    """What a body holds: acceptable reports, faults of the others, and warnings."""
+    """What a body holds: acceptable reports, faults of the others, and what is odd."""
 
     reports: list[Report] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
-    warnings: list[Fault] = field(default_factory=list)
+    odd: Odd = field(default_factory=Odd)
 
 
 def read(body: bytes) -> Intake:
@@ -134,7 +136,7 @@ def _checked(
     cells: dict[tuple[str, str], int] = {}
     for index, sent in read:
         wrong: list[Fault] = []
-        noted: list[Fault] = []
+        noted: list[Tell] = []
         report = _report(index, sent, money_in, wrong, noted)
         if report is not None:
             earlier = cells.setdefault((report.unit, report.period), index)
@@ -143,7 +145,8 @@ def _checked(
         found.faults += wrong
         if report is not None and not wrong:
             found.reports.append(report)
-            found.warnings += noted
+            for tell in noted:
+                found.odd.note(tell)
     found.faults = list(dict.fromkeys(found.faults))
     return found
 
@@ -153,7 +156,7 @@ def _report(
     sent: ReportIn,
     money_in: str | None,
     wrong: list[Fault],
-    noted: list[Fault],
+    noted: list[Tell],
 ) -> Report | None:
     period = None
     try:
@@ -199,8 +202,11 @@ def _report(
         sent.form,
         sent.reason,
     )
-    for severity, found in findings(report):
-        (wrong if severity == "error" else noted).append(found)
+    for severity, tell in findings(report):
+        if severity == "error":
+            wrong.append(tell())
+        else:
+            noted.append(tell)
     return report
 
 

@@ -30,6 +30,7 @@ from libs.common.problems import (
 )
 from libs.common.upserts import Upserted
 from services.ingest import intake, shown, store, usecases
+from services.ingest.domain.changes import changes
 from services.ingest.domain.lineage import Reorganisation
 from services.ingest.domain.tree import Unit
 from services.ingest.schemas import (
@@ -41,6 +42,7 @@ from services.ingest.schemas import (
 from services.ingest.shown import (
     BatchShown,
     ReceiptShown,
+    ReorganisationShown,
     ReportShown,
     RevisionShown,
     UnitShown,
@@ -97,6 +99,43 @@ async def reorganise(
         shares or None,
     )
     return await usecases.reorganise(database, principal, change)
+
+
+@router.get("/v1/reorganisations")
+async def list_reorganisations(
+    principal: Reader,
+    database: Ingest,
+    unit: str | None = None,
+    known_at: Moment | Day | None = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Page[ReorganisationShown]:
+    """Which units became which, the latest first; of one `unit`, or of all.
+
+    Units outside the key's subtree are left out of a change.
+    """
+    after = read_cursor(cursor, int)
+    start = int(str(after[0])) if after else 0
+    async with database.reading() as connection:
+        if known_at is not None:
+            await lenses.as_known_at(connection, clock.end_of(known_at))
+        if unit is not None:
+            if not principal.sees(unit):
+                raise unknown_unit_in_path(unit)
+            await in_scope(connection, principal, unit)
+        found = changes(await store.decided_links(connection))
+    seen = [
+        change
+        for change in found
+        for codes in ((*change.predecessors, *change.successors),)
+        if any(principal.sees(code) for code in codes) and unit in (None, *codes)
+    ]
+    return page(
+        list(enumerate(seen, 1))[start : start + limit + 1],
+        limit,
+        lambda one: [one[0]],
+        lambda one: shown.reorganisation(one[1], principal.sees),
+    )
 
 
 @router.get("/v1/units")
@@ -186,7 +225,7 @@ async def send_reports(
         principal,
         found.reports,
         found.faults,
-        warnings=found.warnings,
+        odd=found.odd,
         accept_valid=on_error == "accept_valid",
         request=request_id(),
         dry_run=dry_run,

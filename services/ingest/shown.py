@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from typing import Any, NotRequired
 
@@ -10,6 +11,7 @@ from typing_extensions import TypedDict
 from libs.common.clock import written
 from libs.common.database import Row
 from libs.common.problems import Fault
+from services.ingest.domain.changes import Change
 from services.ingest.domain.reports import COLUMNS
 from services.ingest.usecases import Receipt, report_index
 
@@ -25,6 +27,25 @@ class UnitShown(TypedDict):
     valid_to: date | None
     aliases: list[str]
     codes: list[dict[str, Any]]
+
+
+class DocumentShown(TypedDict):
+    """The document that decided it."""
+
+    number: str
+    date: date
+
+
+ReorganisationShown = TypedDict(
+    "ReorganisationShown",
+    {
+        "effective": date,
+        "from": list[str],
+        "into": list[str],
+        "document": DocumentShown,
+    },
+)
+"""Which units became which on a day, as far as the key sees them."""
 
 
 class Rejected(TypedDict):
@@ -121,6 +142,19 @@ def unit(row: Row) -> UnitShown:
         aliases=row["aliases"],
         codes=row["codes"],
     )
+
+
+def reorganisation(change: Change, sees: Callable[[str], bool]) -> ReorganisationShown:
+    """A change with those of its units that may be named."""
+    return {
+        "effective": change.effective,
+        "from": [code for code in change.predecessors if sees(code)],
+        "into": [code for code in change.successors if sees(code)],
+        "document": DocumentShown(
+            number=str(change.document["number"]),
+            date=date.fromisoformat(str(change.document["date"])),
+        ),
+    }
 
 
 def receipt(made: Receipt) -> ReceiptShown:

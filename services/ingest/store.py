@@ -177,6 +177,23 @@ async def links(connection: Connection) -> list[Link]:
     return [Link(**row) for row in rows]
 
 
+async def decided_links(
+    connection: Connection, codes: Sequence[str] | None = None
+) -> list[tuple[Link, dict[str, object]]]:
+    """Recorded links, of these units or of all, with the documents that decided them."""
+    rows = await connection.fetch(
+        "SELECT predecessor, successor, effective, document FROM ingest.lineage"
+        " WHERE ($1::text[] IS NULL OR predecessor = ANY($1) OR successor = ANY($1))"
+        " AND recorded_at <= (SELECT platform.known_at())"
+        " ORDER BY effective, predecessor, successor",
+        codes,
+    )
+    return [
+        (Link(row["predecessor"], row["successor"], row["effective"]), row["document"])
+        for row in rows
+    ]
+
+
 async def periods_with_reports(connection: Connection) -> list[str]:
     """Every period that any unit has reported."""
     rows = await connection.fetch("SELECT DISTINCT period FROM ingest.report")
@@ -311,26 +328,40 @@ def _figures(changed: Sequence[Changed], now: datetime) -> list[tuple[object, ..
     ]
 
 
-# Within a year what was carried over is constant, and what was accepted or finished
-# since its first day never falls (I8); `enforceable` may.
-_FALLS = """
-SELECT b.unit, b.measure, b.category, c.* FROM ingest.current_figure a
-JOIN ingest.current_figure b USING (unit, measure, category),
-LATERAL (VALUES ('carried_over', a.carried_over, b.carried_over),
-  ('newly_accepted', a.newly_accepted, b.newly_accepted),
-  ('completed', a.completed, b.completed), ('done', a.done, b.done),
-  ('resolved', a.resolved, b.resolved)) AS c ("column", earlier, later)
-WHERE a.period = $1 AND b.period = $2 AND b.unit = ANY($3) AND a.unit = ANY($3)
-  AND (later < earlier OR ("column" = 'carried_over' AND later <> earlier))
-ORDER BY b.unit, b.measure, b.category LIMIT 1000
-"""
+CUMULATIVE = ("carried_over", "newly_accepted", "completed", "done", "resolved")
+"""Within a year the first is constant and the others never fall (I8); `enforceable`
+may."""
 
 
-async def falls(
-    connection: Connection, earlier: str, later: str, units: Sequence[str]
+async def cuts_reported(
+    connection: Connection, periods: Sequence[str], units: Sequence[str]
+) -> list[tuple[str, str]]:
+    """(unit, period) of the reports that these units have among these periods."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT unit, period FROM ingest.report"
+        " WHERE unit = ANY($1) AND period = ANY($2)",
+        units,
+        periods,
+    )
+    return [(row["unit"], row["period"]) for row in rows]
+
+
+async def cumulative_counts(
+    connection: Connection,
+    periods: Sequence[str],
+    units: Sequence[str],
+    categories: Sequence[str],
 ) -> list[Row]:
-    """Columns that may not fall from one cut of a year to a later one, but did."""
-    return await connection.fetch(_FALLS, earlier, later, units)
+    """Rows that have any: unit, measure, category, period and the CUMULATIVE counts."""
+    counts = ", ".join(CUMULATIVE)
+    return await connection.fetch(
+        f"SELECT unit, measure, category, period, {counts}"
+        " FROM ingest.current_figure WHERE period = ANY($1) AND unit = ANY($2)"
+        f" AND category = ANY($3) AND num_nonnulls({counts}) > 0",
+        periods,
+        units,
+        categories,
+    )
 
 
 async def report_as_known(

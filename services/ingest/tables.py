@@ -152,6 +152,24 @@ obligation = Table(
     comment="who owes which report, and by when",
 )
 
+obligation_past = Table(
+    "obligation_past",
+    ingest,
+    Column("name", Text, primary_key=True),
+    Column("valid_from", Date, primary_key=True),
+    Column("valid_to", Date),
+    Column("kind", Text, nullable=False),
+    Column("under", Text, nullable=False),
+    Column("months", ARRAY(Integer), nullable=False),
+    Column("rows", JSONB, nullable=False),
+    Column("within", Integer, nullable=False),
+    Column("document", JSONB, nullable=False),
+    Column("author", Text, nullable=False),
+    moment("recorded_at", primary_key=True),
+    moment("replaced_at"),
+    comment="obligations as they were known before they were replaced",
+)
+
 calendar_day = Table(
     "calendar_day",
     ingest,
@@ -251,4 +269,18 @@ case_history = Table(
     Column("applied", Boolean, nullable=False, comment="newer than all before it"),
     PrimaryKeyConstraint("case_id", "version"),
     comment="every record received, also those too old to be applied",
+)
+
+erasure = Table(
+    "erasure",
+    ingest,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    moment("at"),
+    Column("login", Text, nullable=False, comment="who ran the command"),
+    Column("role", Text, nullable=False, comment="as whom the database knew them"),
+    Column("cases", BigInteger, nullable=False, comment="how many went"),
+    Column("case_id", BigInteger, comment="null: not one by its id"),
+    Column("before", Date, comment="finished before this day"),
+    Column("unit", Text, comment="of this unit and all below it"),
+    comment="cases erased for good, by the database's owner alone",
 )

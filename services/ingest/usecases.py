@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -30,12 +30,19 @@ from libs.common.problems import (
     unknown_unit_in_body,
 )
 from libs.common.upserts import Upserted
-from services.ingest import store
+from services.ingest import oddities, store
 from services.ingest.domain import lineage
 from services.ingest.domain import tree as trees
 from services.ingest.domain.lineage import Link, Reorganisation, reaches_back
 from services.ingest.domain.names import nearest
-from services.ingest.domain.reports import MOST_ROWS, Report, Row, changes, fault
+from services.ingest.domain.reports import (
+    MOST_ROWS,
+    Odd,
+    Report,
+    Row,
+    changes,
+    fault,
+)
 from services.ingest.domain.tree import Unit
 from services.ingest.store import Changed
 from services.ingest.timetable import store as timetable
@@ -46,7 +53,10 @@ MOST_HINTS = 10
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a body; the counts are reports, or case records."""
+    """What became of a body; the counts are reports, or case records.
+
+    Warnings are the first MOST_ERRORS; the last of them says how many more there are.
+    """
 
     batch: str
     accepted: int
@@ -66,10 +76,13 @@ async def put_units(
         outside = _outside(principal, units, {u.code for u in stored})
         if outside:
             raise invalid(outside)
+        tree = trees.merged(units, stored)
+        found = trees.faults(units, tree, sees=principal.sees)
         faults = [
             Fault(f"/units/{index}{member}", code, message)
-            for index, member, code, message in trees.faults(units, stored)
+            for index, member, code, message in found
         ]
+        faults += await _belied(connection, units, tree)
         if faults:
             raise invalid(faults)
         before = {(u.code, u.valid_from): u for u in stored}
@@ -84,6 +97,26 @@ async def put_units(
         updated=len(changed) - created,
         unchanged=len(units) - len(changed),
     )
+
+
+async def _belied(
+    connection: Connection, units: Sequence[Unit], tree: trees.Rows
+) -> list[Fault]:
+    """Sent rows by which a recorded reorganisation would no longer be true."""
+    sent: dict[str, list[int]] = defaultdict(list)
+    for number, unit in enumerate(units):
+        sent[unit.code].append(number)
+    faults = []
+    for link, document in await store.decided_links(connection, list(sent)):
+        text = lineage.contradiction(document, link.effective)
+        for code, member in lineage.contradicted(link, tree):
+            rows = sent.get(code, ())
+            near = [n for n in rows if lineage.meets(units[n], link.effective)]
+            faults += [
+                Fault(f"/units/{number}{member}", "contradicts_lineage", text)
+                for number in (near or rows)[:1]
+            ]
+    return list(dict.fromkeys(faults))
 
 
 def _outside(
@@ -152,7 +185,7 @@ async def record(
     reports: Sequence[Report],
     faults: Sequence[Fault],
     *,
-    warnings: Sequence[Fault] = (),
+    odd: Odd,
     accept_valid: bool,
     request: str | None,
     dry_run: bool = False,
@@ -188,8 +221,11 @@ async def record(
             await store.keep_revisions(
                 connection, changed, batch=batch, author=principal.key, now=now
             )
-        odd = [*warnings, *await _undeclared(connection, changed)]
-        odd += await _odd(connection, changed, batch, dry_run)
+        noted = [
+            odd,
+            await oddities.undeclared(connection, changed),
+            *await oddities.fallen(connection, changed, batch, dry_run=dry_run),
+        ]
         reported = await store.periods_with_reports(connection)
         await publish(
             connection, _news(changed, reported, batch, request, now, dry_run)
@@ -199,8 +235,16 @@ async def record(
         len(changed),
         kept - len(changed),
         tuple(faults),
-        tuple(sorted(odd, key=report_index)),
+        _listed(noted),
     )
+
+
+def _listed(noted: Sequence[Odd]) -> tuple[Fault, ...]:
+    """The first in the order of the reports, and how many more there are."""
+    told = sorted((one for odd in noted for one in odd.told), key=report_index)
+    listed = told[:MOST_ERRORS]
+    more = len(told) - len(listed) + sum(odd.more for odd in noted)
+    return (*listed, Fault("", "more_warnings", _more(more))) if more else (*listed,)
 
 
 def report_index(found: Fault) -> int:
@@ -297,82 +341,6 @@ async def _changed(
     return changed, refused
 
 
-async def _undeclared(
-    connection: Connection, changed: Sequence[Changed]
-) -> list[Fault]:
-    """Categories that nobody declared: taken as they are, but often a slip."""
-    used = {row.category for one in changed for row in one.rows}
-    unknown = used - await store.declared_categories(connection)
-    return [
-        fault(
-            one.report.index,
-            f"/figures/{number}/category",
-            "undeclared_category",
-            _undeclared_category(row.category),
-        )
-        for one in (changed if unknown else ())
-        for number, row in enumerate(one.report.rows)
-        if row.category in unknown
-    ][:MOST_ERRORS]
-
-
-async def _odd(
-    connection: Connection, changed: Sequence[Changed], batch: str, dry_run: bool
-) -> list[Fault]:
-    """Warnings that need the figures of other months; a correction is as it is."""
-    if dry_run:
-        await lenses.as_proposed(connection, batch)
-    by_period: dict[str, dict[str, Report]] = defaultdict(dict)
-    for one in changed:
-        if not one.correction:
-            by_period[one.report.period][one.report.unit] = one.report
-    cuts = sorted(map(Period.parse, await store.periods_with_reports(connection)))
-    found = []
-    for code, reports in by_period.items():
-        for earlier, later in _neighbours(Period.parse(code), cuts):
-            rows = await store.falls(
-                connection, earlier.code, later.code, list(reports)
-            )
-            found += [
-                _fall(reports[row["unit"]], number, row, earlier, later)
-                for row in rows
-                for number, sent in enumerate(reports[row["unit"]].rows)
-                if sent.cell == (row["measure"], row["category"])
-            ]
-    return found
-
-
-def _neighbours(
-    period: Period, cuts: Sequence[Period]
-) -> Iterator[tuple[Period, Period]]:
-    """(earlier, later) pairs of a period and the reported cuts next to it."""
-    year = [cut for cut in cuts if cut.working_year == period.working_year]
-    before = [cut for cut in year if cut.end < period.end]
-    behind = [cut for cut in year if cut.end > period.end]
-    if before:
-        yield max(before, key=lambda cut: cut.end), period
-    if behind:
-        yield period, min(behind, key=lambda cut: cut.end)
-
-
-def _fall(
-    report: Report, number: int, row: Record, earlier: Period, later: Period
-) -> Fault:
-    column, before, behind = row["column"], row["earlier"], row["later"]
-    constant = column == "carried_over"
-    return fault(
-        report.index,
-        f"/figures/{number}/{column}",
-        "not_constant" if constant else "fell",
-        Text(
-            f"{column}: {before} ở kỳ {earlier.code}, {behind} ở kỳ {later.code}; trong"
-            f" một năm {'không đổi' if constant else 'lũy kế không giảm'}.",
-            f"{column} is {before} in {earlier.code} and {behind} in {later.code};"
-            f" within a year it {'is constant' if constant else 'never falls'}.",
-        ),
-    )
-
-
 def _news(
     changed: Sequence[Changed],
     reported: Sequence[str],
@@ -438,6 +406,10 @@ async def batch_at_its_end(
         await asyncio.sleep(0.02)
 
 
+def _more(count: int) -> Text:
+    return Text(f"Còn {count} cảnh báo không liệt kê.", f"{count} more are not listed.")
+
+
 def _crowds(standing: Mapping[tuple[str, str], object], rows: Sequence[Row]) -> bool:
     if len(standing) + len(rows) <= MOST_ROWS:
         return False
@@ -448,13 +420,6 @@ _CROWDED = Text(
     f"Một đơn vị có tối đa {MOST_ROWS} dòng trong một kỳ.",
     f"A unit has at most {MOST_ROWS} rows in one period.",
 )
-
-
-def _undeclared_category(name: str) -> Text:
-    return Text(
-        f"Loại «{name}» chưa được khai báo (PUT /v1/categories); vẫn được ghi nhận.",
-        f"Nobody declared the category {name!r} (PUT /v1/categories); it is kept.",
-    )
 
 
 def _closed(period: str) -> Text:

@@ -18,6 +18,7 @@ from libs.common.database import Connection, Database
 from libs.common.events import (
     ATTEMPTS,
     FIGURES_CHANGED,
+    FIGURES_PROPOSED,
     REPORTS_CHANGED,
     SCORES_CHANGED,
     Event,
@@ -303,6 +304,38 @@ async def test_a_dead_letter_is_listed_and_can_be_tried_again(
     assert (batch["state"], batch.get("problem")) == ("evaluated", None)
     again = await admin.post(f"/v1/dead-letters/{letter['id']}/retry")
     assert again.status_code == 404
+
+
+async def test_a_dry_run_that_fails_every_try_leaves_no_proposal(
+    still_world: World,
+) -> None:
+    """One try before the last they are still there; afterwards it is sent anew."""
+    owner, admin = still_world.owner, still_world.admin
+    unit = {"kind": "province", "parent": "VN", "valid_from": "2010-01-01"}
+    await admin.put("/v1/units", json={"units": [{"code": "A", "name": "A", **unit}]})
+    figures = [{"measure": "cases", "enforceable": 9, "done": 1}]
+    report = {"unit": "A", "period": MAY, "figures": figures}
+    sent = await still_world.report(report, dry_run="true")
+    proposals = []
+
+    async def fail(_: Connection, __: str, ___: Sequence[Event]) -> None:
+        raise ValueError("no good")
+
+    for _ in range(ATTEMPTS):
+        proposals.append(await owner.fetchval("SELECT count(*) FROM platform.preview"))
+        await consume_one(
+            still_world.database("scoring"), FIGURES_PROPOSED, fail, backoff=HOUR
+        )
+        await time_passes(owner)
+
+    assert proposals == [1] * ATTEMPTS
+    assert await owner.fetchval("SELECT count(*) FROM platform.preview") == 0
+    batch = (await admin.get(f"/v1/batches/{sent.json()['batch']}")).json()
+    assert batch["state"] == "failed"
+    (letter,) = (await admin.get("/v1/dead-letters")).json()["items"]
+    answer = await admin.post(f"/v1/dead-letters/{letter['id']}/retry")
+    assert (answer.status_code, answer.json()["code"]) == (409, "preview_gone")
+    assert len((await admin.get("/v1/dead-letters")).json()["items"]) == 1
 
 
 async def test_a_waiting_event_is_no_dead_letter(still_world: World) -> None:

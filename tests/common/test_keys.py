@@ -247,6 +247,7 @@ def only(role: str) -> set[str]:
 PERMITTED: dict[str, set[str]] = {
     "PUT /v1/units": only("steward"),
     "GET /v1/units": ANYONE,
+    "GET /v1/reorganisations": ANYONE,
     "GET /v1/units/{code}": ANYONE,
     "POST /v1/reorganisations": only("steward"),
     "POST /v1/reports": only("reporter"),

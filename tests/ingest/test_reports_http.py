@@ -480,7 +480,7 @@ def unit(code: str = "BG-X", **more: Any) -> dict[str, Any]:
         pytest.param([unit("BG", parent="VN")], {("/units/0/valid_from", "overlap")}, id="a second row of the same days"),
         pytest.param([unit(valid_to="2015-01-01")], {("/units/0/valid_to", "bad_interval")}, id="a row of no day"),
         pytest.param([unit(valid_from="2009-12-31")], {("/units/0/parent", "parent_not_in_force")}, id="older than its parent"),
-        pytest.param([unit(), unit(valid_from="2026-01-01")], {("/units/0/valid_from", "overlap"), ("/units/1/valid_from", "overlap"), ("/units/1/parent", "parent_not_in_force")}, id="each row by itself"),
+        pytest.param([unit(), unit(valid_from="2026-01-01")], {("/units/0/valid_from", "overlap"), ("/units/0/valid_to", "outlives_parent"), ("/units/1/valid_from", "overlap"), ("/units/1/parent", "parent_not_in_force")}, id="each row by itself"),
         pytest.param([unit("a/b")], {("/units/0/code", "bad_form")}, id="a code with a slash"),
         pytest.param([unit("x" * 41)], {("/units/0/code", "bad_form")}, id="too long a code"),
         pytest.param([unit("BG\n")], {("/units/0/code", "bad_form")}, id="a code with a line break"),

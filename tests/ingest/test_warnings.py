@@ -68,6 +68,58 @@ async def test_a_month_that_comes_late_is_compared_with_the_one_after(
     assert found == {"/reports/0/figures/0/done": "fell"}
 
 
+@pytest.mark.parametrize("dry_run", ["false", "true"])
+async def test_a_cut_that_others_reported_in_between_hides_nothing(
+    january: World, dry_run: str
+) -> None:
+    """A day's figures of the nation, or of another category, are not A's own cut."""
+    between = {**report("2022-02-20", done=1), "unit": "VN"}
+    credit = {"measure": "cases", "category": "credit", "enforceable": 9, "done": 1}
+    await january.report(between)
+    await january.report({**report("2022-02-25"), "figures": [credit]})
+    sent = {**report("2022M05", done=29), "figures": [*figures(done=29), credit]}
+
+    found = await warned(january, sent, dry_run=dry_run)
+
+    assert found["/reports/0/figures/0/done"] == "fell"
+    assert [code for code in found.values() if code == "fell"] == ["fell"]
+
+
+async def test_a_cut_without_counts_is_looked_past(january: World) -> None:
+    rate = [{"measure": "cases", "published_rate": "33.00"}]
+    await january.report({**report("2022-02-20"), "figures": rate})
+
+    found = await warned(january, report("2022M05", done=29))
+
+    assert found == {"/reports/0/figures/0/done": "fell"}
+
+
+async def test_a_month_that_comes_late_passes_over_what_others_reported(
+    january: World,
+) -> None:
+    await january.report({**report("2022-01-15", done=1), "unit": "VN"})
+
+    found = await warned(january, report("2022M03", done=31))
+
+    assert found == {"/reports/0/figures/0/done": "fell"}
+
+
+async def test_two_months_of_one_body_are_held_against_each_other(
+    january: World,
+) -> None:
+    found = await warned(january, report("2022-03-01", done=40), dry_run="true")
+    assert found == {}
+
+    answer = await january.report(
+        report("2022-03-01", done=40), report("2022-03-02", done=39), dry_run="true"
+    )
+
+    assert [w["pointer"] for w in answer.json()["warnings"]] == [
+        "/reports/0/figures/0/done",
+        "/reports/1/figures/0/done",
+    ]
+
+
 async def test_a_new_year_begins_anew(january: World) -> None:
     assert await warned(january, report("2021M12", done=900, carried_over=1)) == {}
 
@@ -97,6 +149,21 @@ async def test_a_category_that_nobody_declared_is_kept_and_said(january: World) 
     found = await warned(january, sent)
 
     assert found == {"/reports/0/figures/1/category": "undeclared_category"}
+
+
+async def test_a_thousand_warnings_are_listed_and_the_rest_are_counted(
+    january: World,
+) -> None:
+    row = {"measure": "cases", "enforceable": 9, "done": 1, "in_progress": 1}
+    rows = [{**row, "category": f"c{number}"} for number in range(501)]
+
+    answer = await january.report({**report("2022M05"), "figures": rows})
+
+    *listed, last = answer.json()["warnings"]
+    assert len(listed) == 1000
+    assert [w["code"] for w in listed] == ["identity_I4"] * 501 + ["undeclared_category"] * 499  # fmt: skip
+    assert (last["index"], last["code"]) == (-1, "more_warnings")
+    assert last["message"]["en"] == "2 more are not listed."
 
 
 async def test_an_identity_that_is_only_remembered_warns(january: World) -> None:

@@ -21,7 +21,8 @@ from libs.common.problems import (
     UnsupportedMedia,
     unknown_unit_in_path,
 )
-from services.ingest.cases import lines, shown, store, usecases
+from services.ingest.cases import finding, lines, shown, usecases
+from services.ingest.cases.finding import Whose
 from services.ingest.cases.schemas import bodies
 from services.ingest.cases.shown import CaseShown, HistoryShown
 from services.ingest.domain.cases import number_of
@@ -104,18 +105,22 @@ async def list_cases(
 ) -> Page[CaseShown]:
     """Cases as they stand, by unit and number; `unit` alone, or all `under` one.
 
+    An officer as `unit` (or `under`) gives the cases that the officer deals with. A
+    case that was sent again for its unit's successor stands there alone.
+
     Flags are as of today. `over_1_year`: enforceable, and past the anniversary of
     its decision; `credit_20bn_3y`: a credit claim of 20 tỷ đồng or more, the same
     after three years; `key_case`; `held`: money is held that was not paid out.
     """
     after = read_cursor(cursor, str, str, int)
     async with database.reading() as connection:
-        units = await _units(connection, principal, unit, under)
+        asked = await _asked(connection, principal, unit, under)
         today = clock.day_of(await clock.business_now(connection))
-        rows = await store.cases(
+        rows = await finding.cases(
             connection,
             today,
-            units=units,
+            seen=await finding.whose(connection, principal.codes, principal.units),
+            asked=asked,
             status=status,
             flag=flag,
             after=after,
@@ -129,18 +134,24 @@ async def list_cases(
     )
 
 
-async def _units(
+async def _asked(
     connection: Connection, principal: Principal, unit: str | None, under: str
-) -> list[str] | None:
-    """The units whose cases are asked for; None for every unit that there is."""
+) -> Whose:
+    """Whose cases are asked for: of a unit alone, or of all under one.
+
+    An officer's are those that the officer deals with.
+    """
     if unit is not None:
         if not principal.sees(unit):
             raise unknown_unit_in_path(unit)
         await in_scope(connection, principal, unit)
     if under == ROOT:
-        return principal.codes if unit is None else [unit]
-    codes = await in_scope(connection, principal, under)
-    return codes if unit is None else [code for code in codes if code == unit]
+        codes = None if unit is None else [unit]
+    else:
+        codes = await in_scope(connection, principal, under)
+        codes = codes if unit is None else [code for code in codes if code == unit]
+    officers = [code for code in codes or () if code == (unit or under)]
+    return await finding.whose(connection, codes, officers)
 
 
 @router.get("/v1/cases/{id}")
@@ -159,14 +170,16 @@ async def get_case_history(
     """Every record received of a case, oldest first, applied or not."""
     async with database.reading() as connection:
         row = await _case(connection, principal, id)
-        return shown.history(row, await store.history(connection, row["id"]))
+        return shown.history(row, await finding.history(connection, row["id"]))
 
 
 async def _case(connection: Connection, principal: Principal, id: str) -> Row:
-    """A case of a unit that the key sees; any other does not exist."""
+    """A case of a unit, or an officer's own, that the key sees; no other exists."""
     number = number_of(id)
-    row = None if number is None else await store.case(connection, number)
-    if row is None or not principal.sees(row["unit"]):
+    row = None if number is None else await finding.case(connection, number)
+    if row is None or not (
+        principal.sees(row["unit"]) or row["officer"] in principal.units
+    ):
         raise NotFound(
             "unknown_case",
             Text(f"Không có việc «{id}».", f"There is no case {id!r}."),

@@ -1,4 +1,4 @@
-"""Queries about cases, each under a name that says what it finds or keeps."""
+"""Queries that keep and erase cases, each under a name that says what it does."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import zlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import date, datetime
 
-from libs.common.database import Connection, Row
+from libs.common.database import Connection
 from services.ingest.domain.cases import FINISHED
 from services.ingest.store import one_writer
 
@@ -176,6 +176,18 @@ async def keep_rest(connection: Connection, intake: int) -> None:
     )
 
 
+async def units_of(connection: Connection, intake: int) -> list[str]:
+    """The units that have a case as this intake brought it."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT c.unit FROM pg_temp.arriving"
+        f" JOIN ingest.enforcement_case c USING ({_KEY})"
+        " WHERE c.intake = $1 ORDER BY 1",
+        intake,
+        timeout=LONG,
+    )
+    return [row["unit"] for row in rows]
+
+
 async def older_lines(connection: Connection, limit: int) -> tuple[int, list[int]]:
     """How many records were not newer than what stands, and the first of them."""
     rows = await connection.fetch(
@@ -190,58 +202,6 @@ def _count(status: str) -> int:
     return int(status.rpartition(" ")[2])
 
 
-_FLAGS = {
-    "over_1_year": "status = 'enforceable' AND decided_on + interval '1 year' < $1",
-    "key_case": "key_case AND $1::date IS NOT NULL",
-    "credit_20bn_3y": "status = 'enforceable' AND 'credit' = ANY(claims)"
-    " AND due_vnd >= 20000000000 AND decided_on + interval '3 years' < $1",
-    "held": "held_vnd > 0 AND $1::date IS NOT NULL",
-}
-
-
-async def cases(
-    connection: Connection,
-    today: date,
-    *,
-    units: Sequence[str] | None,
-    status: str | None,
-    flag: str | None,
-    after: tuple[object, ...] | None,
-    limit: int,
-) -> list[Row]:
-    """Cases of these units by (unit, number, year)."""
-    flagged = _FLAGS[flag] if flag else "$1::date IS NOT NULL"
-    return await connection.fetch(
-        "SELECT * FROM ingest.enforcement_case"
-        f" WHERE {flagged} AND ($2::text[] IS NULL OR unit = ANY($2))"
-        " AND ($3::text IS NULL OR status = $3)"
-        f" AND ($4::text IS NULL OR ({_KEY}) > ($4, $5::text, $6::bigint))"
-        f" ORDER BY {_KEY} LIMIT $7",
-        today,
-        units,
-        status,
-        *(after or (None, None, None)),
-        limit,
-    )
-
-
-async def case(connection: Connection, number: int) -> Row | None:
-    """One case as it stands."""
-    return await connection.fetchrow(
-        "SELECT * FROM ingest.enforcement_case WHERE id = $1", number
-    )
-
-
-async def history(connection: Connection, number: int) -> list[Row]:
-    """Every record received of a case, oldest first, with what brought it."""
-    return await connection.fetch(
-        "SELECT h.*, i.batch, i.received_at FROM ingest.case_history h"
-        " JOIN ingest.case_intake i ON i.id = h.intake"
-        " WHERE case_id = $1 ORDER BY version",
-        number,
-    )
-
-
 async def months_ago(connection: Connection, months: int) -> date:
     """Today's business date, months back."""
     day: date = await connection.fetchval(
@@ -251,27 +211,27 @@ async def months_ago(connection: Connection, months: int) -> date:
 
 
 _CHOSEN = (
-    "FROM ingest.enforcement_case WHERE status = ANY($1)"
+    "FROM ingest.enforcement_case WHERE (status = ANY($1) OR id = $4)"
     " AND ($2::date IS NULL OR status_since < $2)"
     " AND ($3::text[] IS NULL OR unit = ANY($3))"
     " AND ($4::bigint IS NULL OR id = $4)"
 )
 
 
-async def count_finished(
+async def count_erasable(
     connection: Connection,
     before: date | None,
     units: Sequence[str] | None,
     number: int | None,
 ) -> int:
-    """How many finished cases there are, finished before a day, of units, of a name."""
+    """How many cases there are, finished before a day, of units; or one by its id."""
     found: int = await connection.fetchval(
         f"SELECT count(*) {_CHOSEN}", list(FINISHED), before, units, number
     )
     return found
 
 
-async def erase_finished(
+async def erase(
     connection: Connection,
     before: date | None,
     units: Sequence[str] | None,
@@ -293,6 +253,27 @@ async def erase_finished(
         number,
     )
     return gone
+
+
+async def keep_erasure(
+    connection: Connection,
+    *,
+    login: str,
+    cases: int,
+    case: int | None,
+    before: date | None,
+    unit: str | None,
+) -> None:
+    """Note who erased how many, and by which conditions."""
+    await connection.execute(
+        'INSERT INTO ingest.erasure ("at", login, role, cases, case_id, before, unit)'
+        " VALUES (platform.business_now(), $1, session_user, $2, $3, $4, $5)",
+        login,
+        cases,
+        case,
+        before,
+        unit,
+    )
 
 
 async def wipe_erased(connection: Connection) -> None:

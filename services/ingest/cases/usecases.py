@@ -9,6 +9,7 @@ from datetime import datetime
 
 from libs.common import clock
 from libs.common.database import Connection, Database
+from libs.common.events import CASES_CHANGED, News, publish
 from libs.common.ids import new_id
 from libs.common.keys import Principal
 from libs.common.problems import MOST_ERRORS, Fault, Text, invalid
@@ -30,9 +31,8 @@ async def record(
 ) -> Receipt:
     """Keep every record in its case's history; the newest of each case stands.
 
-    Whichever order batches come in, the same records end in the same state. Nobody
-    hears `cases.changed` yet, so the batch is at its end with this transaction,
-    which is where the event will be published.
+    Whichever order batches come in, the same records end in the same state. Each unit
+    whose cases changed is announced once.
     """
     async with database.streams, database.transaction() as connection:
         now = await clock.business_now(connection)
@@ -45,15 +45,19 @@ async def record(
             raise invalid([Fault("/cases", "missing", _NO_RECORDS)])
         await store.one_writer_of(connection, reader.units | reader.ended)
         batch = new_id("bat")
+        intake = await store.keep_intake(connection, batch, now)
+        applied, older = await _kept(connection, intake, reader.good)
         await units.keep_batch(
             connection,
             batch,
             key=principal.key,
             request=request,
             now=now,
-            changed=False,
+            changed=applied > 0,
         )
-        applied, older = await _kept(connection, batch, now, reader.good)
+        changed = await _changed_units(connection, intake, applied, reader)
+        news = [News(CASES_CHANGED, unit, batch, request) for unit in changed]
+        await publish(connection, news)
     return Receipt(
         batch,
         applied,
@@ -90,11 +94,8 @@ async def _accepted(
 Older = tuple[int, list[int]]
 
 
-async def _kept(
-    connection: Connection, batch: str, now: datetime, good: int
-) -> tuple[int, Older]:
+async def _kept(connection: Connection, intake: int, good: int) -> tuple[int, Older]:
     """How many records stand, and which were not newer than what stands."""
-    intake = await store.keep_intake(connection, batch, now)
     twice = await store.several_of_one_case(connection)
     fresh = await store.keep_new(connection, intake, but_twice=twice)
     if fresh == good:
@@ -103,6 +104,15 @@ async def _kept(
     applied = await store.rank_rest(connection)
     await store.keep_rest(connection, intake)
     return fresh + applied, await store.older_lines(connection, MOST_ERRORS)
+
+
+async def _changed_units(
+    connection: Connection, intake: int, applied: int, reader: Reader
+) -> list[str]:
+    """The units of which any record was applied; mostly all that were sent."""
+    if applied == reader.good and not reader.refused:
+        return sorted(reader.units | reader.ended)
+    return await store.units_of(connection, intake) if applied else []
 
 
 def _warnings(reader: Reader, older: Older) -> list[Fault]:

@@ -32,6 +32,11 @@ def tables(
             yield by_name[wanted or name or ""], table
 
 
+def needed(sheets: Sequence[Sheet], mapping: Mapping, asked: str | None) -> list[Sheet]:
+    """The sheets that some table is read from; the others need not be opened."""
+    return [sheet for sheet, _ in tables(sheets, mapping, asked)]
+
+
 def has_figures(sheet: Sheet, table: Table, layout: Layout, row: int) -> bool:
     """Whether a row has figures, be they merged with another row's."""
     columns = {layout.columns.get(figure.spot) for figure in table.figures}

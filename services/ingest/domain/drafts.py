@@ -105,11 +105,11 @@ class Drafts:
 
     def _add(self, report: Report) -> None:
         found = list(findings(report))
-        wrong = [fault for severity, fault in found if severity == "error"]
+        wrong = [tell() for severity, tell in found if severity == "error"]
         self.read.faults += wrong
         if not wrong:
             self.read.reports.append(report)
-            self.read.warnings += [fault for _, fault in found]
+            self.read.warnings += [tell() for _, tell in found]
 
 
 def _twice(earlier: str) -> Text:

@@ -9,12 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
+from functools import partial
 from typing import Literal
 
 from libs.common.periods import Period
 from libs.common.problems import Fault, Text
-from services.ingest.domain.reports import COLUMNS, Report, Row, done_of, fault
+from services.ingest.domain.reports import (
+    COLUMNS,
+    Report,
+    Row,
+    Tell,
+    done_of,
+    fault,
+)
 
 Counts = Sequence[int | None]
 """A row's counts in the order of COLUMNS, `done` as it is reckoned."""
@@ -86,6 +94,12 @@ class Form:
     valid_from: date
     valid_to: date | None
     identities: tuple[Identity, ...]
+    by_left: tuple[tuple[int, Identity], ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Most columns are not given, so their identities need not be asked."""
+        by_left = tuple((COLUMNS.index(one.left), one) for one in self.identities)
+        object.__setattr__(self, "by_left", by_left)
 
 
 _ALWAYS = (
@@ -164,44 +178,79 @@ def form_on(day: date) -> Form:
     return next(f for f in FORMS if f.valid_to is None or day < f.valid_to)
 
 
+# Forms change in the middle of a working year: software follows weeks later, and what
+# it exports then has the months just before on the new forms too. Beyond a quarter
+# either side nobody fills them in, and naming one only dodges what must add up.
+_TRANSITION = timedelta(days=92)
+
+
+def serves(form: Form, end: date) -> bool:
+    """Whether a report for a period that ends on this day may follow these forms."""
+    return form.valid_from - _TRANSITION <= end and (
+        form.valid_to is None or end < form.valid_to + _TRANSITION
+    )
+
+
 _DONE = COLUMNS.index("done")
 
 
-def contradictions(form: Form, row: Row) -> Iterator[tuple[Severity, str, str, Text]]:
-    """(severity, column, code, message) for each identity that a row breaks."""
-    counts = (*row.counts[:_DONE], done_of(row), *row.counts[_DONE + 1 :])
-    for identity in form.identities:
-        found = identity.broken_by(counts)
-        if found is not None:
-            yield (
-                identity.severity,
-                identity.left,
-                f"identity_{identity.id}",
-                _broken(identity, *found, form),
-            )
+def contradictions(form: Form, row: Row) -> list[tuple[Identity, int, int]]:
+    """Each identity that a row breaks, what stands and what it should be."""
+    counts: Counts = row.counts
+    if counts[_DONE] is None:
+        counts = (*counts[:_DONE], done_of(row), *counts[_DONE + 1 :])
+    broken = []
+    for left, identity in form.by_left:
+        if counts[left] is not None:
+            found = identity.broken_by(counts)
+            if found is not None:
+                broken.append((identity, *found))
+    return broken
 
 
-def findings(report: Report) -> Iterator[tuple[Severity, Fault]]:
+def findings(report: Report) -> Iterator[tuple[Severity, Tell]]:
     """What is wrong or odd in a whole report by the form that it follows."""
-    form = form_on(Period(report.period).end)
+    end = Period(report.period).end
+    form = form_on(end)
     if report.form is not None:
         named = form_named(report.form)
+        place = (report.index, "/form")
         if named is None:
-            yield "error", fault(report.index, "/form", "unknown_form", UNKNOWN)
+            yield "error", partial(fault, *place, "unknown_form", UNKNOWN)
+            return
+        if not serves(named, end):
+            why = _not_in_force(named, form)
+            yield "error", partial(fault, *place, "form_not_in_force", why)
             return
         form = named
     for number, row in enumerate(report.rows):
         if not row.removed:
-            place = f"/figures/{number}"
-            for severity, column, code, message in contradictions(form, row):
-                found = fault(report.index, f"{place}/{column}", code, message)
-                yield severity, found
+            for identity, stands, should in contradictions(form, row):
+                place = (report.index, f"/figures/{number}/{identity.left}")
+                told = partial(_told, *place, identity, stands, should, form)
+                yield identity.severity, told
+
+
+def _told(
+    index: int, member: str, identity: Identity, stands: int, should: int, form: Form
+) -> Fault:
+    code = f"identity_{identity.id}"
+    return fault(index, member, code, _broken(identity, stands, should, form))
 
 
 UNKNOWN = Text(
     f"Không có mẫu biểu này; dùng một trong: {', '.join(form.id for form in FORMS)}.",
     f"No such forms; name one of {', '.join(form.id for form in FORMS)}.",
 )
+
+
+def _not_in_force(named: Form, standing: Form) -> Text:
+    return Text(
+        f"Mẫu biểu {named.id}/TT-BTP không dùng cho kỳ này; hãy dùng {standing.id},"
+        " hoặc bỏ trống form.",
+        f"The forms of {named.id}/TT-BTP do not serve this period: use those of"
+        f" {standing.id}, or leave `form` out.",
+    )
 
 
 def _broken(identity: Identity, stands: int, should: int, form: Form) -> Text:

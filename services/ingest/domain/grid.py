@@ -90,10 +90,15 @@ class Sheet:
         return sorted(found)
 
     def at(self, row: int | None = None, column: int | None = None) -> str:
-        """A JSON pointer: `/sheets/Phụ lục/rows/12/columns/C`."""
-        pointer = f"/sheets/{escaped(self.name)}"
-        pointer += f"/rows/{row}" if row else ""
-        return pointer + (f"/columns/{letters(column)}" if column else "")
+        """A JSON pointer to a place of the sheet."""
+        return pointer(self.name, row, column)
+
+
+def pointer(sheet: str, row: int | None = None, column: int | None = None) -> str:
+    """A JSON pointer: `/sheets/Phụ lục/rows/12/columns/C`."""
+    place = f"/sheets/{escaped(sheet)}"
+    place += f"/rows/{row}" if row else ""
+    return place + (f"/columns/{letters(column)}" if column else "")
 
 
 def letters(column: int) -> str:

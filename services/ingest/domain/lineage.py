@@ -121,6 +121,34 @@ def _misfits(
                 yield place, *_MISFIT[side]
 
 
+def contradicted(
+    link: Link, tree: Mapping[str, Sequence[Unit]]
+) -> Iterator[tuple[str, str]]:
+    """The (code, member) of a recorded link's units that would belie it."""
+    change = Reorganisation(link.effective, (link.predecessor,), (link.successor,), {})
+    for pointer, _, _ in _misfits(change, tree):
+        if pointer.startswith("/from"):
+            yield link.predecessor, "/valid_to"
+        else:
+            yield link.successor, "/valid_from"
+
+
+def meets(unit: Unit, day: date) -> bool:
+    """Whether a row speaks of the day of a change, or of its eve."""
+    return unit.in_force(day) or unit.in_force(day - timedelta(days=1))
+
+
+def contradiction(document: Mapping[str, object], day: date) -> Text:
+    """What is said of a row that a recorded reorganisation does not bear."""
+    number = document.get("number")
+    return Text(
+        f"Trái với việc sắp xếp đã ghi nhận theo văn bản {number}, hiệu lực từ"
+        f" {day:%d/%m/%Y}: đơn vị cũ hết hiệu lực, đơn vị mới bắt đầu đúng ngày đó.",
+        f"It contradicts the reorganisation recorded by {number}, effective {day}: its"
+        " predecessors end and its successors begin on that day.",
+    )
+
+
 def _stood(rows: Sequence[Unit], day: date) -> bool:
     return any(row.in_force(day) for row in rows)
 

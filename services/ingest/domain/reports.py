@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from typing import NamedTuple
 
 from libs.common.figures import LARGEST_COUNT, published
-from libs.common.problems import Fault, Text
+from libs.common.problems import MOST_ERRORS, Fault, Text
 
 COLUMNS = (
     "carried_over",
@@ -62,9 +63,11 @@ _COMPLETED, _TERMINATED = COLUMNS.index("completed"), COLUMNS.index("terminated"
 _REDUCED = COLUMNS.index("reduced")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of figures: `counts` in the order of COLUMNS, None where unknown."""
+class Row(NamedTuple):
+    """One row of figures: `counts` in the order of COLUMNS, None where unknown.
+
+    A tuple, for there are 21 000 of them in a national month.
+    """
 
     measure: str
     category: str
@@ -136,10 +139,10 @@ def _sum_of_parts(row: Row) -> int | None:
 def faults_of_row(row: Row) -> Iterator[tuple[str, str, Text]]:
     """Why a row cannot be accepted: (member, code, message)."""
     if row.removed:
-        if row.published_rate is not None or any(c is not None for c in row.counts):
+        if row.published_rate is not None or _has_counts(row):
             yield "withdrawn", "withdrawn_with_figures", _WITHDRAWN
         return
-    if row.published_rate is None and not any(c is not None for c in row.counts):
+    if row.published_rate is None and not _has_counts(row):
         yield "", "empty_row", _EMPTY
         return
     for column in _FOREIGN[row.measure]:
@@ -147,6 +150,10 @@ def faults_of_row(row: Row) -> Iterator[tuple[str, str, Text]]:
             name = COLUMNS[column]
             yield name, "not_of_this_measure", _not_of(name, row.measure)
     yield from _contradictions(row)
+
+
+def _has_counts(row: Row) -> bool:
+    return row.counts.count(None) < len(row.counts)
 
 
 def _contradictions(row: Row) -> Iterator[tuple[str, str, Text]]:
@@ -212,6 +219,29 @@ def _differs(
     if before is None or row.removed:
         return row.removed == (before is not None)
     return (source.illustrative, row.published_rate, *row.counts) != before
+
+
+Tell = Callable[[], Fault]
+"""Puts a fault in words, if it is to be listed."""
+
+
+@dataclass(slots=True)
+class Odd:
+    """What is taken and odd: the first MOST_ERRORS in words, and how many more.
+
+    A national month may have one for every row; words for all of them would take
+    longer than the month itself.
+    """
+
+    told: list[Fault] = field(default_factory=list)
+    more: int = 0
+
+    def note(self, tell: Tell) -> None:
+        """Put it in words, or only count it."""
+        if len(self.told) < MOST_ERRORS:
+            self.told.append(tell())
+        else:
+            self.more += 1
 
 
 def fault(index: int, member: str, code: str, message: Text) -> Fault:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
@@ -39,25 +39,44 @@ class Unit:
         )
 
 
-def faults(
-    sent: Sequence[Unit], stored: Iterable[Unit]
-) -> Iterator[tuple[int, str, str, Text]]:
-    """Why the sent rows would not leave a tree: (index, member, code, message)."""
+Rows = Mapping[str, Sequence[Unit]]
+"""A tree: the dated rows of each code."""
+
+
+def merged(sent: Sequence[Unit], stored: Iterable[Unit]) -> dict[str, list[Unit]]:
+    """The tree to be: a sent row replaces the one of its code and first day."""
     replaced = {(u.code, u.valid_from) for u in sent}
     tree: dict[str, list[Unit]] = {}
     for unit in [*(u for u in stored if (u.code, u.valid_from) not in replaced), *sent]:
         tree.setdefault(unit.code, []).append(unit)
+    return tree
+
+
+def faults(
+    sent: Sequence[Unit], tree: Rows, *, sees: Callable[[str], bool] = lambda _: True
+) -> Iterator[tuple[int, str, str, Text]]:
+    """Why the sent rows would not leave a tree: (index, member, code, message).
+
+    `tree` is what they would leave (`merged`); messages name only units that `sees`.
+    """
+    sent_rows = {id(unit) for unit in sent}
+    children: dict[str, list[Unit]] = {}
+    for unit in (row for rows in tree.values() for row in rows):
+        # A sent child has its own say of the parent that it outlives.
+        if unit.parent is not None and id(unit) not in sent_rows:
+            children.setdefault(unit.parent, []).append(unit)
     seen: set[tuple[str, date]] = set()
     for index, unit in enumerate(sent):
         if (unit.code, unit.valid_from) in seen:
             yield index, "", "duplicate_row", _DUPLICATE
             continue
         seen.add((unit.code, unit.valid_from))
-        yield from ((index, *fault) for fault in _faults_of(unit, tree))
+        below = children.get(unit.code, ())
+        yield from ((index, *fault) for fault in _faults_of(unit, tree, below, sees))
 
 
 def _faults_of(
-    unit: Unit, tree: Mapping[str, Sequence[Unit]]
+    unit: Unit, tree: Rows, children: Sequence[Unit], sees: Callable[[str], bool]
 ) -> Iterator[tuple[str, str, Text]]:
     if unit.valid_to is not None and unit.valid_to <= unit.valid_from:
         yield "/valid_to", "bad_interval", _INTERVAL
@@ -70,10 +89,11 @@ def _faults_of(
         yield "/parent", "one_root", _ONE_ROOT
     elif unit.parent is not None:
         yield from _faults_of_parent(unit, unit.parent, tree)
+    yield from _faults_of_children(unit, tree[unit.code], children, sees)
 
 
 def _faults_of_parent(
-    unit: Unit, parent: str, tree: Mapping[str, Sequence[Unit]]
+    unit: Unit, parent: str, tree: Rows
 ) -> Iterator[tuple[str, str, Text]]:
     if parent not in tree:
         yield (
@@ -82,8 +102,13 @@ def _faults_of_parent(
             Text(f"Không có đơn vị «{parent}».", f"There is no unit {parent!r}."),
         )
         return
-    if not any(row.in_force(unit.valid_from) for row in tree[parent]):
+    alone = _first_day_without(tree[parent], unit.valid_from, unit.valid_to)
+    if alone == unit.valid_from:
         yield "/parent", "parent_not_in_force", _NOT_IN_FORCE
+    elif alone is not None:
+        yield "/valid_to", "outlives_parent", _outlives(parent, alone)
+    if any(row.kind == "officer" and row.overlaps(unit) for row in tree[parent]):
+        yield "/parent", "under_officer", _UNDER_OFFICER
     wrong = _wrong_way_up(
         unit, unit.valid_from, unit.valid_to or date.max, tree, frozenset()
     )
@@ -91,11 +116,53 @@ def _faults_of_parent(
         yield "/parent", wrong, _WRONG_WAY_UP[wrong]
 
 
+def _first_day_without(
+    rows: Iterable[Unit], since: date, until: date | None
+) -> date | None:
+    """The first day of an interval on which none of the rows is in force."""
+    day = since
+    for row in sorted(rows, key=lambda row: row.valid_from):
+        if row.in_force(day):
+            if row.valid_to is None:
+                return None
+            day = row.valid_to
+    return day if until is None or day < until else None
+
+
+def _faults_of_children(
+    unit: Unit,
+    itself: Sequence[Unit],
+    children: Sequence[Unit],
+    sees: Callable[[str], bool],
+) -> Iterator[tuple[str, str, Text]]:
+    """What a row would do to what stands below it."""
+    if unit.kind == "officer" and any(child.overlaps(unit) for child in children):
+        yield "/kind", "under_officer", _UNDER_OFFICER
+    end = unit.valid_to
+    if end is None or any(row.in_force(end) for row in itself):
+        return
+    if unit.code == ROOT:
+        yield "/valid_to", "root_ends", _ROOT_ENDS
+        return
+    again = min((r.valid_from for r in itself if r.valid_from > end), default=None)
+    orphans = sorted(
+        {
+            child.code
+            for child in children
+            if (child.valid_to is None or child.valid_to > end)
+            and (again is None or child.valid_from < again)
+        }
+    )
+    if orphans:
+        seen = [code for code in orphans if sees(code)]
+        yield "/valid_to", "children_go_on", _go_on(seen, end)
+
+
 def _wrong_way_up(
     unit: Unit,
     since: date,
     until: date,
-    tree: Mapping[str, Sequence[Unit]],
+    tree: Rows,
     passed: frozenset[str],
 ) -> str | None:
     """Whether the way up, on any day of these, meets a unit twice or has no end."""
@@ -132,6 +199,39 @@ _NOT_IN_FORCE = Text(
     "Đơn vị cấp trên chưa có hoặc hết hiệu lực vào ngày valid_from.",
     "The parent is not in force on valid_from.",
 )
+_UNDER_OFFICER = Text(
+    "Không đơn vị nào ở dưới một chấp hành viên (kind officer).",
+    "Nothing stands below an officer: name the office as parent.",
+)
+_ROOT_ENDS = Text(
+    "«VN» không được kết thúc: hãy gửi cùng lúc dòng tiếp theo bắt đầu từ ngày đó.",
+    "VN may not end: send the row that goes on from that day in the same request.",
+)
+
+
+def _outlives(parent: str, day: date) -> Text:
+    return Text(
+        f"Cấp trên «{parent}» không còn hoạt động từ {day:%d/%m/%Y}; hãy kết thúc dòng"
+        " này vào ngày đó, và thêm dòng với cấp trên mới.",
+        f"The parent {parent!r} is not in force from {day}: end this row that day, and"
+        " add one under another parent if the unit goes on.",
+    )
+
+
+MOST_NAMED = 10
+
+
+def _go_on(children: Sequence[str], day: date) -> Text:
+    named = ", ".join(children[:MOST_NAMED])
+    named += ", …" if len(children) > MOST_NAMED else ""
+    return Text(
+        f"Từ {day:%d/%m/%Y} vẫn còn đơn vị cấp dưới{f': {named}' if named else ''}; hãy"
+        " kết thúc hoặc chuyển chúng trong cùng yêu cầu.",
+        f"Units below go on from {day}{f': {named}' if named else ''}; end or move them"
+        " in the same request.",
+    )
+
+
 _WRONG_WAY_UP = {
     "cycle": Text("Cây đơn vị bị vòng.", "A unit would stand above itself."),
     "too_deep": Text(

@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from libs.common.database import Connection, Row
+from services.ingest.cases.finding import Whose
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Which cases, when; `reported_at` is None where nothing was reported."""
+    """Which cases, when; `reported_at` is None where nothing was reported.
 
-    units: Sequence[str]
+    An officer's are those that the officer dealt with at the cut-off, in `offices`.
+    """
+
+    whose: Whose
     start: date
     start_moment: datetime
     end_moment: datetime
@@ -23,11 +27,13 @@ class Cut:
     def arguments(self) -> tuple[object, ...]:
         """In the order in which the queries name them."""
         return (
-            list(self.units),
+            list(self.whose.units or ()),
             self.start,
             self.start_moment,
             self.end_moment,
             self.reported_at,
+            list(self.whose.officers),
+            list(self.whose.offices),
         )
 
 
@@ -43,28 +49,56 @@ def _part(of: str) -> str:
     )
 
 
+# What came later than the moment seen from; nothing does where none is asked for.
+_KNOWN = (
+    "h.intake NOT IN (SELECT id FROM ingest.case_intake"
+    " WHERE received_at > (SELECT platform.known_at()))"
+)
 _NEWEST = (
     "SELECT DISTINCT ON (case_id) h.* FROM ingest.case_history h"
-    " JOIN ours ON ours.id = h.case_id"
+    f" JOIN ours ON ours.id = h.case_id WHERE {_KNOWN}"
 )
 _FIRST = "ORDER BY case_id, as_of DESC, version"
 
+
+# A case of one of the units, or in the hands of one of the officers.
+def _ours(of: str) -> str:
+    return f"(ours.whole OR {of}.officer = ANY($6))"
+
+
 # Of records of the same moment the first received stands, hence the order by version.
+# A case that a successor had by then, under its number and day, is that one's.
 _PLACED = f"""
-WITH ours AS (SELECT * FROM ingest.enforcement_case WHERE unit = ANY($1)),
-standing AS ({_NEWEST} WHERE h.as_of <= $4 {_FIRST}),
-reported AS ({_NEWEST} JOIN ingest.case_intake i ON i.id = h.intake
-  WHERE h.as_of <= $4 AND i.received_at <= $5 {_FIRST}),
-before AS ({_NEWEST} WHERE h.as_of <= $3 {_FIRST}),
+WITH gone_on AS (
+  SELECT c.id FROM ingest.lineage l JOIN ingest.enforcement_case c
+    ON c.unit = l.predecessor
+  JOIN ingest.enforcement_case n
+    ON n.unit = l.successor AND n.case_no = c.case_no AND n.year = c.year
+  JOIN ingest.case_history h ON h.case_id = n.id AND h.as_of <= $4
+    AND h.decided_on = c.decided_on AND {_KNOWN}
+  WHERE l.recorded_at <= (SELECT platform.known_at())
+    AND l.effective < ($4 AT TIME ZONE 'Asia/Ho_Chi_Minh')::date
+    AND l.predecessor = ANY($1 || $7::text[])),
+ours AS (SELECT *, $7::text[] = '{{}}' OR unit = ANY($1) AS whole
+  FROM ingest.enforcement_case
+  WHERE unit = ANY($1 || $7::text[]) AND id NOT IN (SELECT id FROM gone_on)),
+standing AS ({_NEWEST} AND h.as_of <= $4 {_FIRST}),
+reported AS ({_NEWEST} AND h.as_of <= $4 AND h.intake IN (
+  SELECT id FROM ingest.case_intake WHERE received_at <= $5) {_FIRST}),
+before AS ({_NEWEST} AND h.as_of <= $3 {_FIRST}),
 placed AS (
   SELECT ours.id, ours.unit, ours.case_no, ours.year, s.status, s.status_since, s.as_of,
-    {_part("s")} AS part, {_part("r")} AS part_then,
-    ours.status AS latest, ours.as_of AS latest_as_of,
+    CASE WHEN {_ours("s")} THEN {_part("s")} END AS part,
+    CASE WHEN {_ours("r")} THEN {_part("r")} END AS part_then,
+    CASE WHEN (SELECT platform.known_at()) = 'infinity' THEN ours.status ELSE (
+      SELECT h.status FROM ingest.case_history h WHERE h.case_id = ours.id
+      AND {_KNOWN} ORDER BY h.as_of DESC, h.version LIMIT 1) END AS latest,
     s.due_vnd, s.collected_vnd,
     CASE WHEN s.decided_on >= $2::date THEN 0 ELSE b.collected_vnd END AS collected_before
   FROM ours JOIN standing s ON s.case_id = ours.id
   LEFT JOIN reported r ON r.case_id = ours.id
-  LEFT JOIN before b ON b.case_id = ours.id)
+  LEFT JOIN before b ON b.case_id = ours.id
+  WHERE {_ours("s")} OR {_ours("r")})
 """
 
 
@@ -92,13 +126,14 @@ async def cases(
 ) -> list[Row]:
     """Cases that some parts count, or counted when it was reported, by (unit, number)."""
     return await connection.fetch(
-        _PLACED + "SELECT * FROM (SELECT *, coalesce(part = ANY($6), false) AS counted,"
-        " coalesce(part_then = ANY($6), false) AS counted_then,"
+        _PLACED + "SELECT * FROM (SELECT *, coalesce(part = ANY($8), false) AS counted,"
+        " coalesce(part_then = ANY($8), false) AS counted_then,"
         " latest <> status AS changed_later FROM placed) p"
-        " WHERE (counted OR counted_then) AND (NOT $7 OR changed_later"
+        " WHERE (counted OR counted_then) AND (NOT $9 OR changed_later"
         "  OR ($5::timestamptz IS NOT NULL AND counted <> counted_then))"
-        " AND ($8::text IS NULL OR (unit, case_no, year) > ($8, $9::text, $10::bigint))"
-        " ORDER BY unit, case_no, year LIMIT $11",
+        " AND ($10::text IS NULL"
+        "  OR (unit, case_no, year) > ($10, $11::text, $12::bigint))"
+        " ORDER BY unit, case_no, year LIMIT $13",
         *cut.arguments,
         list(wanted),
         likely,

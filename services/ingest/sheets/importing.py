@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 
 from libs.common.database import Connection, Database
 from libs.common.keys import ROOT, Principal
 from services.ingest import store as trees
+from services.ingest.domain.choosing import needed
 from services.ingest.domain.drafts import Read
 from services.ingest.domain.reading import Asked
 from services.ingest.domain.reports import COLUMNS, Report, Row, Stored, changes
@@ -78,8 +80,9 @@ async def run(
         async with database.connection() as connection:
             found = await usecases.mapping_named(connection, mapping)
         step("reading")
-        sheets = files.sheets_in(content, asked.document or mapping)
         how = MappingIn.model_validate(found["body"]).mapping()
+        wanted = partial(needed, mapping=how, asked=asked.sheet)
+        sheets = files.sheets_in(content, asked.document or mapping, wanted)
         step("matching")
         read = await usecases.read_by(database, OPERATOR, sheets, how, asked)
         async with database.reading() as connection:

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from xml.parsers import expat
 
-from libs.common.problems import Text, Unacceptable, UnsupportedMedia
+from libs.common.problems import Fault, Text, Unacceptable, UnsupportedMedia
 
 MOST_ENTRIES = 2_000
 MOST_BYTES = 128 * 1024 * 1024
@@ -28,6 +28,12 @@ End = Callable[[str], None]
 def unreadable(why: Text) -> Unacceptable:
     """422: an .xlsx in name that cannot be read as one."""
     return Unacceptable("unreadable_file", why)
+
+
+def placed(problem: Unacceptable, pointer: str) -> Unacceptable:
+    """The same problem, saying where in the file it is."""
+    fault = Fault(pointer, problem.code, problem.detail)
+    return Unacceptable(problem.code, problem.detail, [fault])
 
 
 class Package:

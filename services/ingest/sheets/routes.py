@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import Path, Query, Request
@@ -28,6 +29,7 @@ from libs.common.problems import (
     invalid,
 )
 from libs.common.upserts import Upserted
+from services.ingest.domain.choosing import needed
 from services.ingest.domain.mapping import MoneyIn
 from services.ingest.domain.reading import Asked
 from services.ingest.sheets import files, shown, store, usecases
@@ -145,14 +147,16 @@ async def upload_reports(
     asked_period = None if period is None else read_period(period)
     async with database.reading() as connection:
         found = await usecases.mapping_named(connection, mapping)
+    how = MappingIn.model_validate(found["body"]).mapping()
     content, name = await _file(request)
+    wanted = partial(needed, mapping=how, asked=sheet)
     async with request.app.state.sheet_readers:
-        sheets = await asyncio.to_thread(files.sheets_in, content, name)
+        sheets = await asyncio.to_thread(files.sheets_in, content, name, wanted)
     read = await usecases.read_by(
         database,
         principal,
         sheets,
-        MappingIn.model_validate(found["body"]).mapping(),
+        how,
         Asked(asked_period, money_in, sheet, name, reason),
     )
     made = await usecases.record(

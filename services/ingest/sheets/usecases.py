@@ -31,6 +31,7 @@ from services.ingest.domain.grid import Sheet
 from services.ingest.domain.mapping import Mapping
 from services.ingest.domain.naming import Naming
 from services.ingest.domain.reading import Asked
+from services.ingest.domain.reports import Odd
 from services.ingest.sheets import store
 from services.ingest.sheets.store import CategoryRow
 from services.ingest.usecases import Receipt
@@ -110,7 +111,7 @@ async def record(
             principal,
             read.reports,
             read.faults,
-            warnings=read.warnings,
+            odd=Odd(read.warnings),
             accept_valid=accept_valid,
             request=request,
             dry_run=dry_run,

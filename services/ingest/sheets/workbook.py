@@ -8,7 +8,7 @@ values shows an error as an empty cell.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -21,10 +21,10 @@ from services.ingest.domain.grid import (
     Kind,
     Range,
     Sheet,
-    letters,
     place,
+    pointer,
 )
-from services.ingest.sheets.packages import Package, nothing, unreadable
+from services.ingest.sheets.packages import Package, nothing, placed, unreadable
 
 MOST_ROWS = 20_000
 """Rows with something in them: as many as there may be units in one request."""
@@ -38,11 +38,27 @@ _WORKBOOK = "xl/workbook.xml"
 _LAST_ROW = 1_048_576
 
 
-def sheets_in(content: bytes) -> list[Sheet]:
-    """Every worksheet, in the workbook's order."""
-    package = Package(content)
-    book = _Book(package)
-    return [book.sheet(*found) for found in book.listed]
+Needed = Callable[[Sequence[Sheet]], Sequence[Sheet]]
+"""Chooses by name and visibility, before anything is read, which sheets to read."""
+
+
+def ALL(sheets: Sequence[Sheet]) -> Sequence[Sheet]:
+    """Every sheet."""
+    return sheets
+
+
+def sheets_in(content: bytes, needed: Needed = ALL) -> list[Sheet]:
+    """The worksheets in the workbook's order; those not `needed` stay empty.
+
+    What nobody asked for may be as long, wide or broken as it likes.
+    """
+    book = _Book(Package(content))
+    named = [Sheet(name, {}, visible=visible) for name, _, visible in book.listed]
+    chosen = {id(sheet) for sheet in needed(named)}
+    return [
+        book.sheet(*listed) if id(sheet) in chosen else sheet
+        for sheet, listed in zip(named, book.listed, strict=True)
+    ]
 
 
 class _Book:
@@ -87,8 +103,11 @@ class _Book:
 
     def sheet(self, name: str, path: str, visible: bool) -> Sheet:
         reading = _SheetReading(self)
-        self.package.walk(path, reading.start, reading.end, reading.text)
-        _refuse_wide_merges(reading.merged, max(reading.rows, default=0))
+        try:
+            self.package.walk(path, reading.start, reading.end, reading.text)
+            reading.refuse_wide_merges()
+        except Unacceptable as problem:
+            raise placed(problem, pointer(name, *reading.place)) from None
         return Sheet(
             name,
             reading.rows,
@@ -101,13 +120,13 @@ class _Book:
     def count_letters(self, text: str) -> str:
         self._letters += len(text)
         if self._letters > MOST_TEXT:
-            raise Unacceptable("too_many_cells", _TOO_MANY)
+            raise Unacceptable("too_many_cells", TOO_MANY)
         return text
 
     def count_cell(self) -> None:
         self._cells += 1
         if self._cells > MOST_CELLS:
-            raise Unacceptable("too_many_cells", _TOO_MANY)
+            raise Unacceptable("too_many_cells", TOO_MANY)
 
 
 class _Texts:
@@ -131,7 +150,7 @@ class _Texts:
         if tag == "si":
             self.found.append("".join(self._parts))
             if len(self.found) > MOST_CELLS:
-                raise Unacceptable("too_many_cells", _TOO_MANY)
+                raise Unacceptable("too_many_cells", TOO_MANY)
 
     def text(self, piece: str) -> None:
         if self._inside:
@@ -164,6 +183,11 @@ class _SheetReading:
         self._cell: _Raw | None = None
         self._inside = self._aside = False
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """Row and column that were reached; 0 before the first."""
+        return self._row, self._column
+
     def start(self, tag: str, given: Mapping[str, str]) -> None:
         if tag == "c":
             self._open(given)
@@ -178,15 +202,16 @@ class _SheetReading:
             self.hidden_columns |= set(range(first, min(last, WIDEST) + 1))
         elif tag == "mergeCell":
             self.merged += _range(given.get("ref", ""))
+            self._row, self._column = self.merged[-1][:2] if self.merged else (0, 0)
             if len(self.merged) > MOST_RANGES:
-                raise Unacceptable("too_many_cells", _TOO_MANY)
+                raise Unacceptable("too_many_cells", TOO_MANY)
         elif self._cell is not None:
             self._within(tag)
 
     def _open(self, given: Mapping[str, str]) -> None:
         found = place(given.get("r", ""))
         row, column = found or (self._row, self._column + 1)
-        self._column = column
+        self._row, self._column = row, column
         style = _number(given.get("s"), 0, 1_000_000)
         self._cell = _Raw(row, column, given.get("t", "n"), style)
 
@@ -214,11 +239,21 @@ class _SheetReading:
         if cell is None or cell.blank:
             return
         if raw.column > WIDEST:
-            raise Unacceptable("too_many_columns", _too_wide(raw))
+            raise Unacceptable("too_many_columns", _TOO_WIDE)
         self.book.count_cell()
         self.rows.setdefault(raw.row, {})[raw.column] = cell
         if len(self.rows) > MOST_ROWS:
-            raise Unacceptable("too_many_rows", _TOO_LONG)
+            raise Unacceptable("too_many_rows", TOO_LONG)
+
+    def refuse_wide_merges(self) -> None:
+        """Refuse ranges that would cover the sheet again and again."""
+        last, area = max(self.rows, default=0), 0
+        for top, left, bottom, right in self.merged:
+            self._row, self._column = top, left
+            rows = max(0, min(bottom, last) - top + 1)
+            area += rows * max(0, min(right, WIDEST) - left + 1)
+            if area > MOST_MERGED:
+                raise Unacceptable("too_many_cells", TOO_MANY)
 
 
 def _cell(raw: _Raw, book: _Book) -> Cell | None:
@@ -326,33 +361,21 @@ def _range(reference: str) -> list[Range]:
     return [(*top, *bottom)] if top and bottom else []
 
 
-def _refuse_wide_merges(merged: Iterable[Range], last_row: int) -> None:
-    area = sum(
-        max(0, min(bottom, last_row) - top + 1) * max(0, min(right, WIDEST) - left + 1)
-        for top, left, bottom, right in merged
-    )
-    if area > MOST_MERGED:
-        raise Unacceptable("too_many_cells", _TOO_MANY)
-
-
 _NO_SHEETS = Text("Tệp không có trang tính nào.", "The file has no worksheet.")
 _LOST_TEXT = Text(
     "Tệp .xlsx trỏ tới chữ không có; hãy mở bằng Excel rồi lưu lại.",
     "The .xlsx points to text that it lacks; open it in Excel and save it again.",
 )
-_TOO_LONG = Text(
+TOO_LONG = Text(
     f"Trang tính có hơn {MOST_ROWS} dòng; hãy chia thành nhiều tệp.",
     f"A sheet has more than {MOST_ROWS} rows; split it into several files.",
 )
-_TOO_MANY = Text(
+TOO_MANY = Text(
     "Tệp có quá nhiều ô; hãy chỉ giữ trang tính cần nộp.",
     "The file has too many cells; keep only the sheet that is to be sent.",
 )
 
-
-def _too_wide(raw: _Raw) -> Text:
-    where = f"{letters(raw.column)}{raw.row}"
-    return Text(
-        f"Ô {where} nằm ngoài {WIDEST} cột đầu; hãy xóa phần thừa.",
-        f"Cell {where} lies beyond {WIDEST} columns; clear what is not needed.",
-    )
+_TOO_WIDE = Text(
+    f"Ô này nằm ngoài {WIDEST} cột đầu; hãy xóa phần thừa.",
+    f"This cell lies beyond {WIDEST} columns; clear what is not needed.",
+)

@@ -7,12 +7,14 @@ from typing import Annotated, Literal
 
 from fastapi import Path, Query
 
+from libs.common import clock, lenses
 from libs.common.access import Reader, allows, in_scope
 from libs.common.database import Database
-from libs.common.http import api_router, database_of, read_period, request_id
+from libs.common.http import Day, api_router, database_of, read_period, request_id
 from libs.common.keys import ROOT, Principal
 from libs.common.obligations import Obligation
 from libs.common.paging import Cursor, Limit, Page, page, read_cursor
+from libs.common.platform import Moment
 from libs.common.upserts import Upserted
 from services.ingest.timetable import shown, store, usecases
 from services.ingest.timetable.schemas import (
@@ -80,12 +82,17 @@ async def list_periods(
     principal: Reader,
     database: Ingest,
     year: Annotated[int, Query(ge=1950, le=2199)],
+    known_at: Moment | Day | None = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Page[PeriodShown]:
-    """The periods of a working year that have reports or were closed, in order."""
+    """The periods of a working year that have reports or were closed, in order.
+
+    `known_at` gives them as they were known then.
+    """
     after = read_cursor(cursor, str, str)
-    found = await usecases.periods(database, principal, year)
+    moment = None if known_at is None else clock.end_of(known_at)
+    found = await usecases.periods(database, principal, year, moment)
     rest = [p for p in found if after is None or _place(p) > after]
     return page(rest[: limit + 1], limit, _place, shown.period)
 
@@ -96,11 +103,17 @@ def _place(one: usecases.PeriodState) -> tuple[str, str]:
 
 @router.get("/v1/obligations")
 async def list_obligations(
-    principal: Reader, database: Ingest, limit: Limit = 100, cursor: Cursor = None
+    principal: Reader,
+    database: Ingest,
+    known_at: Moment | Day | None = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
 ) -> Page[ObligationShown]:
     """Who owes which report by when. Nobody owes one until an obligation says so."""
     after = read_cursor(cursor, str, str)
-    async with database.connection() as connection:
+    async with database.reading() as connection:
+        if known_at is not None:
+            await lenses.as_known_at(connection, clock.end_of(known_at))
         units = await store.ways_up(connection, principal.codes)
         rows = await store.obligations(connection, units, after, limit + 1)
     return page(
@@ -143,6 +156,7 @@ async def completeness(
     under: str = ROOT,
     kind: Literal["national", "province", "office", "officer", "other"] | None = None,
     state: Literal["on_time", "late", "awaited", "missing"] | None = None,
+    known_at: Moment | Day | None = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> CompletenessShown:
@@ -150,13 +164,17 @@ async def completeness(
 
     A report is complete when every row that is owed stands; the moment of its last
     row decides. Counts speak of all that the key may see; `state` filters the items.
+    `known_at` gives what was owed, and what of it had come, as it was known then.
     """
     cut = read_period(period)
+    moment = None if known_at is None else clock.end_of(known_at)
     after = read_cursor(cursor, int)
     start = int(str(after[0])) if after else 0
     async with database.reading() as connection:
+        if moment is not None:
+            await lenses.as_known_at(connection, moment)
         units = await in_scope(connection, principal, under, cut.end)
-        found = await usecases.completeness(connection, cut, units, kind)
+        found = await usecases.completeness(connection, cut, units, kind, moment)
     wanted = [r for r in found.returns if state in (None, r.state)]
     numbered = list(enumerate(wanted, 1))[start : start + limit + 1]
     listed = page(

@@ -23,6 +23,7 @@ WITH RECURSIVE up AS (
 SELECT unit FROM (
   SELECT DISTINCT ON (up.unit) up.unit, c.closed FROM up
   JOIN ingest.closing c ON c.under = up.at AND c.period = $1
+    AND c.at <= (SELECT platform.known_at())
   ORDER BY up.unit, c.id DESC) latest
 WHERE closed
 """
@@ -69,7 +70,8 @@ async def closings(
         "SELECT c.*, k.name AS author_name FROM ingest.closing c"
         " LEFT JOIN platform.api_key k ON k.id = c.author"
         " WHERE ($1::text IS NULL OR period = $1)"
-        " AND ($2::text[] IS NULL OR under = ANY($2) OR under = 'VN') ORDER BY c.id",
+        " AND ($2::text[] IS NULL OR under = ANY($2) OR under = 'VN')"
+        " AND c.at <= (SELECT platform.known_at()) ORDER BY c.id",
         period,
         units,
     )
@@ -81,7 +83,8 @@ async def reported_periods(
     """Periods that any of these units reported, with how many of them did."""
     return await connection.fetch(
         "SELECT period, count(DISTINCT unit) AS reports FROM ingest.report"
-        " WHERE $1::text[] IS NULL OR unit = ANY($1) GROUP BY period",
+        " WHERE ($1::text[] IS NULL OR unit = ANY($1))"
+        " AND received_at <= (SELECT platform.known_at()) GROUP BY period",
         units,
     )
 
@@ -112,7 +115,7 @@ async def obligations(
 ) -> list[Row]:
     """Every dated row of the obligations laid on these units, by name."""
     return await connection.fetch(
-        "SELECT * FROM ingest.obligation"
+        "SELECT * FROM ingest.known_obligation"
         " WHERE ($1::text[] IS NULL OR under = ANY($1))"
         " AND ($2::text IS NULL OR (name, valid_from::text) > ($2, $3))"
         " ORDER BY name, valid_from LIMIT $4",
@@ -128,7 +131,18 @@ async def put_obligations(
     author: str,
     now: datetime,
 ) -> None:
-    """Insert or replace (obligation, document) by (name, valid_from)."""
+    """Insert or replace (obligation, document); what was known before is kept."""
+    rows = list(rows)
+    await connection.execute(
+        "INSERT INTO ingest.obligation_past SELECT name, valid_from, valid_to, kind,"
+        ' under, months, "rows", within, document, author, recorded_at, $3'
+        " FROM ingest.obligation"
+        " JOIN unnest($1::text[], $2::date[]) AS sent (name, valid_from)"
+        " USING (name, valid_from) ON CONFLICT DO NOTHING",
+        [o.name for o, _ in rows],
+        [o.valid_from for o, _ in rows],
+        now,
+    )
     await connection.executemany(
         "INSERT INTO ingest.obligation (name, valid_from, valid_to, kind, under,"
         " months, rows, within, document, author, recorded_at)"

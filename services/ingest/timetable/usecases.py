@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from libs.common import clock, keys, working_days
+from libs.common import clock, keys, lenses, working_days
 from libs.common.database import Connection, Database, Row
 from libs.common.events import REPORTS_CHANGED, News, publish
 from libs.common.ids import new_id
@@ -93,11 +93,13 @@ class PeriodState:
 
 
 async def periods(
-    database: Database, principal: Principal, year: int
+    database: Database, principal: Principal, year: int, known_at: datetime | None
 ) -> list[PeriodState]:
-    """Every period of a working year that has reports or was closed."""
+    """Every period of a working year that has reports or was closed, as then known."""
     scope = None if principal.scope is None else sorted(principal.scope)
     async with database.reading() as connection:
+        if known_at is not None:
+            await lenses.as_known_at(connection, known_at)
         counts = {
             row["period"]: row["reports"]
             for row in await store.reported_periods(connection, scope)
@@ -211,10 +213,17 @@ async def completeness(
     period: Period,
     units: Sequence[str],
     kind: str | None,
+    known_at: datetime | None,
 ) -> Completeness:
-    """Each report that these units owe for a period, against what came."""
+    """Each report that these units owe for a period, against what came.
+
+    Seen from a moment it says what then was late or awaited; the caller holds the
+    lens of that moment.
+    """
     is_working = await working_days.calendar(connection)
     now = await clock.business_now(connection)
+    if known_at is not None:
+        now = min(now, known_at.astimezone(now.tzinfo))
     stored = await store.obligations(connection)
     names: dict[str, str] = {}
     found: list[Return] = []

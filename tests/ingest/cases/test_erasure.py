@@ -1,4 +1,4 @@
-"""Finished cases are erased with all that was kept of them, on the command line."""
+"""Cases are erased with all that was kept of them, on the command line."""
 
 from __future__ import annotations
 
@@ -88,16 +88,36 @@ async def test_a_unit_stands_for_all_under_it(world: World, tmp_path: Path) -> N
     assert await left(world) == ["2"]
 
 
-async def test_a_case_that_goes_on_is_never_erased(
+async def test_a_case_that_goes_on_is_erased_only_by_its_id(
     world: World, tmp_path: Path
 ) -> None:
-    await sent(world, case(1))
-    (shown,) = await listed(world)
+    await sent(world, case(1), case(2))
+    (shown, _) = await listed(world)
 
-    said = await erased(world, tmp_path, "--case", shown["id"])
+    all_of_then = await erased(world, tmp_path, "--before", "2022-03-08")
+    by_id = await erased(world, tmp_path, "--case", shown["id"])
 
-    assert said == "erased 0 case(s)"
-    assert await left(world) == ["1"]
+    assert all_of_then == "erased 0 case(s)"
+    assert by_id == "erased 1 case(s)"
+    assert await left(world) == ["2"]
+
+
+async def test_who_erased_how_many_stays_on_record(
+    world: World, tmp_path: Path
+) -> None:
+    await sent(world, done(1, "2017-03-07"), done(2, "2017-03-07"), case(3))
+    (*_, shown) = await listed(world)
+    more = {"LOGNAME": "thuky"}
+
+    await erased(world, tmp_path, "--unit", "A", "--before", "2017-03-08", **more)
+    await erased(world, tmp_path, "--case", shown["id"], **more)
+
+    rows = await world.owner.fetch("SELECT * FROM ingest.erasure ORDER BY id")
+    assert [
+        (r["login"], r["cases"], r["unit"], r["case_id"] is None) for r in rows
+    ] == [("thuky", 2, "A", True), ("thuky", 1, None, False)]
+    assert [str(r["before"]) for r in rows] == ["2017-03-08", "None"]
+    assert all(r["at"] and r["role"] for r in rows)
 
 
 @pytest.mark.parametrize(

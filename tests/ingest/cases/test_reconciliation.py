@@ -117,6 +117,25 @@ async def test_records_of_after_the_cut_off_do_not_count(world: World) -> None:
     ]
 
 
+async def test_records_and_report_are_compared_as_they_were_known_then(
+    world: World,
+) -> None:
+    await sent(world, now(1), now(2))
+    await reported(world, enforceable=5)
+    then = await compared(world), await counted(world, "enforceable")
+    await moved(world, "2022-03-09T08:00:00+07:00")
+    await reported(world, enforceable=3)
+    await sent(world, now(2, "not_enforceable", "2022-02-26", as_of="2022-02-27"))
+    await sent(world, now(1, "completed", "2022-03-02", as_of="2022-03-03"))
+
+    known = {"known_at": "2022-03-08"}
+    again = await compared(world, **known), await counted(world, "enforceable", **known)
+
+    assert again == then
+    assert then[0]["cases", "enforceable"]["difference"] == 3
+    assert (await compared(world))["cases", "enforceable"]["difference"] == 2
+
+
 async def test_what_came_after_the_report_is_a_likely_reason(world: World) -> None:
     await sent(world, now(1), now(2), now(3))
     await reported(world, enforceable=3)

@@ -95,14 +95,6 @@ async def test_both_ways_of_sending_are_one(world: World) -> None:
     assert counts(again) == (0, 450, 0)
 
 
-async def test_a_batch_of_cases_is_at_its_end_at_once(world: World) -> None:
-    receipt = await sent(world, case())
-
-    batch = (await world.admin.get(f"/v1/batches/{receipt['batch']}")).json()
-
-    assert batch["state"] == "evaluated"
-
-
 @pytest.mark.parametrize(
     "content",
     [

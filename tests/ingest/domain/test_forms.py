@@ -13,10 +13,12 @@ from services.ingest.domain.forms import (
     FORMS,
     Form,
     contradictions,
+    findings,
     form_named,
     form_on,
+    serves,
 )
-from services.ingest.domain.reports import COLUMNS, Row
+from services.ingest.domain.reports import COLUMNS, Report, Row
 
 
 def row(measure: str = "cases", **counts: int) -> Row:
@@ -61,6 +63,47 @@ def test_a_form_is_named_by_its_circular(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("form", "end", "served"),
+    [
+        (NEW, date(2022, 2, 28), True),
+        (OLD, date(2020, 1, 31), True),
+        (OLD, date(2020, 4, 5), True),
+        (OLD, date(2020, 4, 6), False),
+        (OLD, date(2022, 2, 28), False),
+        (NEW, date(2019, 10, 31), True),
+        (NEW, date(2019, 10, 4), False),
+        (named("05/2026"), date(2022, 2, 28), False),
+    ],
+    ids=str,
+)
+def test_forms_serve_their_time_and_a_quarter_either_side(
+    form: Form, end: date, served: bool
+) -> None:
+    assert serves(form, end) is served
+
+
+def test_forms_of_another_time_do_not_dodge_what_must_add_up() -> None:
+    """08/2015 has two groups where 06/2019, in force in 2022, has three."""
+    broken = {
+        "to_enforce": 16,
+        "enforceable": 10,
+        "not_enforceable": 6,
+        "postponed_suspended": 2,
+    }
+    sent = Report(0, "A", "2022M05", (row(**broken),), form="08/2015")
+
+    ((severity, tell),) = findings(sent)
+
+    found = tell()
+    assert (severity, found.pointer, found.code) == (
+        "error",
+        "/reports/0/form",
+        "form_not_in_force",
+    )
+    assert "06/2019" in found.message.vi
+
+
+@pytest.mark.parametrize(
     ("form", "measure", "counts", "broken"),
     [
         pytest.param(NEW, "cases", {"total_accepted": 15, "carried_over": 10, "newly_accepted": 5}, [], id="I1 holds"),
@@ -93,7 +136,7 @@ def test_identities(
 ) -> None:
     found = contradictions(form, row(measure, **counts))
 
-    assert [(severity, code) for severity, _, code, _ in found] == broken
+    assert [(one.severity, f"identity_{one.id}") for one, _, _ in found] == broken
 
 
 count = st.integers(0, 10**15)
@@ -124,5 +167,5 @@ def test_a_form_that_was_added_up_breaks_nothing(
 @given(st.dictionaries(st.sampled_from(COLUMNS), count), st.sampled_from(FORMS))
 def test_what_is_unknown_breaks_nothing(counts: dict[str, int], form: Form) -> None:
     """Each identity that is broken has all its columns given."""
-    for _, column, _, _ in contradictions(form, row("money", **counts)):
-        assert column in counts or column == "done"
+    for identity, _, _ in contradictions(form, row("money", **counts)):
+        assert identity.left in counts or identity.left == "done"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 import pytest
@@ -179,7 +178,7 @@ def test_the_rate_of_its_own_counts_never_contradicts_them(a: int, b: int) -> No
         rate = exact.quantize(Decimal("0.01"), ROUND_HALF_UP)
 
     own = row(rate=str(rate), done=done, enforceable=enforceable)
-    other = replace(own, published_rate=rate + Decimal("0.01"))
+    other = own._replace(published_rate=rate + Decimal("0.01"))
 
     assert codes(own) == {}
     assert codes(other) == {"published_rate": "rate_contradicts_counts"}

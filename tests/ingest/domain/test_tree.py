@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.domain.tree import DEEPEST, Unit, faults
+from services.ingest.domain.tree import DEEPEST, Unit, faults, merged
 
 ROOT = Unit("VN", "Toàn quốc", "national", None, date(2010, 1, 1))
 
@@ -26,10 +27,9 @@ def unit(
 
 
 def found(sent: list[Unit], stored: list[Unit] | None = None) -> set[tuple[str, ...]]:
-    everything = [ROOT, *(stored or [])]
+    tree = merged(sent, [ROOT, *(stored or [])])
     return {
-        (f"/{index}{member}", code)
-        for index, member, code, _ in faults(sent, everything)
+        (f"/{index}{member}", code) for index, member, code, _ in faults(sent, tree)
     }
 
 
@@ -47,6 +47,30 @@ def found(sent: list[Unit], stored: list[Unit] | None = None) -> set[tuple[str, 
         ),
         pytest.param(
             [unit("A", until="2020-01-01")], [unit("A")], id="a stored row is ended"
+        ),
+        pytest.param(
+            [unit("A", until="2020-01-01"), unit("B", "A", until="2020-01-01")],
+            [unit("A"), unit("B", "A")], id="a parent ends with its child",
+        ),
+        pytest.param(
+            [unit("A", until="2020-01-01"), unit("B", "A", until="2020-01-01"),
+             unit("B", "C", since="2020-01-01")],
+            [unit("A"), unit("B", "A"), unit("C")], id="its child moves as it ends",
+        ),
+        pytest.param(
+            [unit("A", until="2020-01-01"), unit("A", since="2020-01-01")],
+            [unit("A"), unit("B", "A")], id="it goes on by another name",
+        ),
+        pytest.param(
+            [unit("A", until="2020-01-01")],
+            [unit("A"), unit("A", since="2022-01-01"), unit("B", "A", since="2022-01-01"),
+             unit("C", "A", until="2020-01-01")],
+            id="a gap in which it has no child",
+        ),
+        pytest.param(
+            [replace(ROOT, valid_to=date(2020, 1, 1)),
+             replace(ROOT, name="Cả nước", valid_from=date(2020, 1, 1))],
+            [unit("A")], id="the root goes on by another name",
         ),
         pytest.param(
             [unit("B", "A", until="2015-01-01"), unit("B", "C", since="2015-01-01"),
@@ -110,6 +134,45 @@ def test_a_tree_takes(sent: list[Unit], stored: list[Unit]) -> None:
             {("/0/parent", "parent_not_in_force")},
             id="after its parent",
         ),
+        pytest.param(
+            [unit("B", "A")], [unit("A", until="2020-01-01")],
+            {("/0/valid_to", "outlives_parent")}, id="longer than its parent",
+        ),
+        pytest.param(
+            [unit("B", "A")],
+            [unit("A", until="2020-01-01"), unit("A", since="2020-01-02")],
+            {("/0/valid_to", "outlives_parent")}, id="over a day that its parent misses",
+        ),
+        pytest.param(
+            [unit("A", until="2020-01-01")], [unit("A"), unit("B", "A")],
+            {("/0/valid_to", "children_go_on")}, id="a child goes on",
+        ),
+        pytest.param(
+            [unit("A", until="2015-01-01")],
+            [unit("A"), unit("B", "A", since="2020-01-01")],
+            {("/0/valid_to", "children_go_on")}, id="a child is to begin later",
+        ),
+        pytest.param(
+            [unit("A", until="2015-01-01")],
+            [unit("A", until="2015-02-01"), unit("A", since="2015-02-01"), unit("B", "A")],
+            {("/0/valid_to", "children_go_on")}, id="a gap under a child",
+        ),
+        pytest.param(
+            [unit("A", until="2020-01-01"), unit("B", "A")], [unit("A")],
+            {("/1/valid_to", "outlives_parent")}, id="both in one request",
+        ),
+        pytest.param(
+            [replace(ROOT, valid_to=date(2020, 1, 1))], [unit("A")],
+            {("/0/valid_to", "root_ends")}, id="the root ends",
+        ),
+        pytest.param(
+            [unit("B", "A")], [unit("A", kind="officer")],
+            {("/0/parent", "under_officer")}, id="below an officer",
+        ),
+        pytest.param(
+            [unit("A", kind="officer")], [unit("A"), unit("B", "A")],
+            {("/0/kind", "under_officer")}, id="an officer with units below",
+        ),
         pytest.param([unit("A", "A")], [], {("/0/parent", "cycle")}, id="itself"),
         pytest.param(
             [unit("A", "B"), unit("B", "A")], [],
@@ -139,6 +202,18 @@ def test_a_tree_refuses(
     sent: list[Unit], stored: list[Unit], expected: set[tuple[str, str]]
 ) -> None:
     assert found(sent, stored) == expected
+
+
+def test_children_that_go_on_are_named_as_far_as_they_are_seen() -> None:
+    stored = [unit("A"), unit("B", "A"), unit("C", "A"), unit("D", "VN")]
+    sent = [unit("A", until="2020-01-01")]
+
+    ((_, _, _, text),) = faults(
+        sent, merged(sent, [ROOT, *stored]), sees=lambda code: code != "C"
+    )
+
+    assert "B" in text.en
+    assert "C" not in text.en
 
 
 def chain(length: int) -> list[Unit]:
@@ -180,12 +255,12 @@ drawn = st.lists(
 
 
 @given(drawn, drawn)
-def test_whatever_is_taken_leads_upward_without_a_circle_on_every_day(
+def test_whatever_is_taken_leads_up_to_the_root_on_every_day(
     first: list[Unit], second: list[Unit]
 ) -> None:
     tree: dict[tuple[str, date], Unit] = {(ROOT.code, ROOT.valid_from): ROOT}
     for sent in (first, second):
-        if not list(faults(sent, tree.values())):
+        if not list(faults(sent, merged(sent, tree.values()))):
             tree |= {(u.code, u.valid_from): u for u in sent}
 
     for number in range(16):
@@ -194,7 +269,9 @@ def test_whatever_is_taken_leads_upward_without_a_circle_on_every_day(
         above = {u.code: u.parent for u in standing}
         assert len(above) == len(standing), "one row per unit and day"
         for code in above:
-            steps, at = 0, above.get(code)
-            while at is not None and steps <= len(above):
-                steps, at = steps + 1, above.get(at)
-            assert steps <= len(above), f"{code} stands above itself on {day}"
+            way = [code]
+            while (parent := above[way[-1]]) is not None:
+                assert parent in above, f"{code} has lost its way up on {day}"
+                way.append(parent)
+                assert len(way) <= len(above), f"{code} stands above itself on {day}"
+            assert way[-1] == "VN"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
@@ -110,30 +111,56 @@ async def test_an_unknown_mapping_is_said(still_world: World) -> None:
         await imported(still_world, mapping="x")
 
 
+def command(
+    url: str, file: Path, rows: list[list[Any]], *more: str
+) -> tuple[int, str, str]:
+    """Run `dondoc import` on a file of these rows: exit code, output, errors."""
+    environment = {"DATABASE_URL": url, "LANG": "vi_VN.UTF-8", "DONDOC_ENV": "test"}
+    file.write_bytes(xlsx([*LETTER, *rows]))
+    words = ["import", str(file), "--mapping", "appendix", "--period", "2022M05"]
+    with started(*words, *more, within=file.parent / "run", **environment) as process:
+        code = process.child.wait(60)
+        read = [p.read_text("utf-8") for p in (process.output, process.errors)]
+    return code, read[0], read[1]
+
+
 def test_the_command_shows_a_table_then_records_and_refuses_in_words(
     url: str, tmp_path: Path
 ) -> None:
-    environment = {"DATABASE_URL": url, "LANG": "vi_VN.UTF-8", "DONDOC_ENV": "test"}
-    good, bad = tmp_path / "good.xlsx", tmp_path / "bad.xlsx"
-    good.write_bytes(xlsx([*LETTER, ["1", "Toàn quốc", "41,54%"]]))
-    bad.write_bytes(xlsx([*LETTER, ["1", "Toàn quốc", "12.345%"]]))
+    file = tmp_path / "a.xlsx"
+    good, bad = (["1", "Toàn quốc", rate] for rate in ("41,54%", "12.345%"))
 
-    def run(file: Path, *more: str) -> tuple[int, str, str]:
-        words = ["import", str(file), "--mapping", "appendix", "--period", "2022M05"]
-        with started(*words, *more, within=tmp_path / "run", **environment) as process:
-            code = process.child.wait(60)
-            read = [p.read_text("utf-8") for p in (process.output, process.errors)]
-        return code, read[0], read[1]
-
-    code, said, _ = run(good, "--dry-run")
+    code, said, _ = command(url, file, [good], "--dry-run")
     assert code == 0
     assert "41.54" in said
     assert "1 report(s) would change, 0 unchanged; nothing was stored" in said
 
-    code, said, _ = run(good)
+    code, said, _ = command(url, file, [good])
     assert code == 0
     assert "1 report(s) recorded, 0 unchanged (batch bat_" in said
 
-    code, said, wrong = run(bad)
+    code, said, wrong = command(url, file, [bad])
     assert (code, said) == (1, "")
     assert "/sheets/Về việc/rows/5/columns/C: «12.345%» có thể hiểu hai cách" in wrong
+
+
+async def test_a_closed_period_is_corrected_by_a_file_with_a_reason(
+    still_world: World, tmp_path: Path
+) -> None:
+    await imported(still_world)
+    await still_world.admin.post("/v1/periods/2022M05/close", json={})
+    rows = [["1", "Trà Vinh", 24]]
+
+    def run(*more: str) -> tuple[int, str, str]:
+        return command(still_world.url, tmp_path / "a.xlsx", rows, *more)
+
+    refused, _, why = await asyncio.to_thread(run)
+    taken, said, _ = await asyncio.to_thread(run, "--reason", "Bỏ sót một việc")
+
+    assert refused == 1
+    assert "phải kèm lý do" in why
+    assert taken == 0
+    assert "1 report(s) recorded" in said
+    latest = "SELECT reason, correction FROM ingest.report WHERE unit = 'TV' AND revision = 2"
+    row = await still_world.owner.fetchrow(latest)
+    assert tuple(row or ()) == ("Bỏ sót một việc", True)

@@ -372,6 +372,26 @@ async def test_a_hidden_sheet_is_read_only_when_it_is_named(provinces: World) ->
     assert (await figures(provinces, "LCH"))[0]["published_rate"] == "1.00"
 
 
+async def test_a_sheet_that_the_mapping_does_not_name_cannot_spoil_the_file(
+    provinces: World,
+) -> None:
+    def stray(book: Any, sheet: Any) -> None:
+        hidden = book.add_worksheet("Nháp")
+        hidden.write(0, 900, "a stray cell")
+        hidden.hide()
+
+    answer = await send(provinces, appendix(["2", "Lai Châu", 75.53], more=stray))
+
+    assert answer.status_code == 202, answer.text
+
+
+async def test_a_file_that_cannot_be_read_says_where(provinces: World) -> None:
+    answer = await send(provinces, b"a,b\nT\xfb l\xd6,1\n", name="b.csv")
+
+    assert answer.status_code == 422
+    assert faults(answer) == [("/sheets/b.csv/rows/2", "wrong_encoding")]
+
+
 # Forms with counts ----------------------------------------------------------------------
 
 FORM = {

@@ -204,6 +204,15 @@ def refused(content: bytes) -> tuple[int, str]:
     return error.value.status, error.value.code
 
 
+def where(content: bytes) -> tuple[str, str]:
+    """The place and the code of the one fault for which a file is refused."""
+    with pytest.raises(Problem) as error:
+        sheets_in(content, "a.csv")
+    (fault,) = error.value.errors
+    assert fault.code == error.value.code
+    return fault.pointer, fault.code
+
+
 def package(**parts: str) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as made:
@@ -241,6 +250,29 @@ def test_what_is_no_spreadsheet_is_refused_with_what_to_send(
     content: bytes, status: int, code: str
 ) -> None:
     assert refused(content) == (status, code)
+
+
+@pytest.mark.parametrize(
+    ("content", "place", "code"),
+    [
+        pytest.param(xlsx([[None] * 300 + ["x"]]), "/sheets/Về việc/rows/1/columns/KO", "too_many_columns", id="too wide"),
+        pytest.param(changed(xlsx([["x"], ["x", "y"]]), SHEET, lambda xml: xml[:xml.index("</row></sheetData>")]), "/sheets/Về việc/rows/2/columns/B", "unreadable_file", id="half a sheet"),
+        pytest.param(changed(xlsx([["x"], ["y"]]), "xl/sharedStrings.xml", lambda _: "<sst><si><t>x</t></si></sst>"), "/sheets/Về việc/rows/2/columns/A", "unreadable_file", id="lost text"),
+        pytest.param(changed(xlsx([["x"]]), "xl/workbook.xml", lambda _: "<workbook/>"), "/file", "unreadable_file", id="no sheet"),
+        pytest.param(xlsx([["x"]])[:-40], "/file", "unreadable_file", id="no package"),
+        pytest.param(b"a,b\n" + b"," * 300 + b"x", "/sheets/a.csv/rows/2/columns/KO", "too_many_columns", id="a wide .csv"),
+        pytest.param("Hà Nội;1\r\n".encode() + b"T\xfb l\xd6;2", "/sheets/a.csv/rows/2", "wrong_encoding", id="TCVN3 in line 2"),
+        pytest.param("a;b\nc;d\n".encode("utf-16") + b"x", "/sheets/a.csv/rows/3", "wrong_encoding", id="half a letter of UTF-16"),
+        pytest.param("\ufeffa\n".encode() + b"\xd0", "/sheets/a.csv/rows/2", "wrong_encoding", id="behind a mark"),
+        pytest.param(b"a\r\nb\x00", "/sheets/a.csv/rows/2", "wrong_encoding", id="NUL in line 2"),
+        pytest.param(b"a\n" + b"b" * 200_000, "/sheets/a.csv/rows/2", "unreadable_file", id="an endless field"),
+        pytest.param(b"a\n" * (workbook.MOST_ROWS + 9), f"/sheets/a.csv/rows/{workbook.MOST_ROWS + 1}", "too_many_rows", id="a long .csv"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_file_says_where(
+    content: bytes, place: str, code: str
+) -> None:
+    assert where(content) == (place, code)
 
 
 LAUGHS = """<!DOCTYPE a [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">
@@ -359,14 +391,16 @@ def rows_of(count: int) -> bytes:
 
 
 def test_a_hundred_thousand_rows_are_refused_politely() -> None:
-    assert refused(rows_of(100_000)) == (422, "too_many_rows")
+    place = f"/sheets/Về việc/rows/{workbook.MOST_ROWS + 1}/columns/A"
+    assert where(rows_of(100_000)) == (place, "too_many_rows")
     assert len(cells(rows_of(workbook.MOST_ROWS))) == workbook.MOST_ROWS
 
 
 def test_many_cells_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workbook, "MOST_CELLS", 50)
 
-    assert refused(xlsx([["x"] * 10] * 6)) == (422, "too_many_cells")
+    place = "/sheets/Về việc/rows/6/columns/A"
+    assert where(xlsx([["x"] * 10] * 6)) == (place, "too_many_cells")
 
 
 def test_merged_ranges_that_cover_the_sheet_again_and_again_are_refused() -> None:
@@ -377,7 +411,21 @@ def test_merged_ranges_that_cover_the_sheet_again_and_again_are_refused() -> Non
         lambda xml: xml.replace("</worksheet>", f"<mergeCells>{merged}</mergeCells></worksheet>"),
     )  # fmt: skip
 
-    assert refused(content) == (422, "too_many_cells")
+    assert where(content) == ("/sheets/Về việc/rows/1/columns/A", "too_many_cells")
+
+
+def test_a_sheet_that_nobody_asked_for_is_not_opened() -> None:
+    def more(book: Any, sheet: Any) -> None:
+        book.add_worksheet("Nháp").write(0, 300, "far away")
+        book.add_worksheet("Rác")
+
+    rubbish = "xl/worksheets/sheet3.xml"
+    content = changed(xlsx([["x"]], more=more), rubbish, lambda _: "<not>xml")
+
+    first, *others = sheets_in(content, "a.xlsx", lambda sheets: sheets[:1])
+
+    assert first.cell(1, 1) is not None
+    assert [(s.name, dict(s.rows)) for s in others] == [("Nháp", {}), ("Rác", {})]
 
 
 # CSV -----------------------------------------------------------------------------------

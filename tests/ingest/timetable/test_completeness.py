@@ -180,6 +180,31 @@ async def test_what_was_owed_against_what_came(three: World) -> None:
     assert shown["on_time_share"] == "0.00"
 
 
+async def test_what_was_owed_and_had_come_is_as_it_was_known_then(
+    three: World,
+) -> None:
+    """On 8 March 8 days were given; on the 9th they became 4, and C reported."""
+    await oblige(three, {**MONTHLY, "within_working_days": 8})
+    then = await complete(three.admin)
+    await three.admin.put("/v1/clock", json={"now": "2022-03-09T08:00:00+07:00"})
+    await oblige(three, MONTHLY)
+    figures = [{"measure": "cases", "enforceable": 9, "done": 1}]
+    await three.report({"unit": "C", "period": "2022M05", "figures": figures})
+    days = [{"day": "2022-03-01", "works": False, "name": "illustrative"}]
+    await three.admin.put("/v1/calendar/2022", json={"days": days})
+
+    again = await complete(three.admin, known_at="2022-03-08")
+    now = await complete(three.admin)
+    earlier = await complete(three.admin, known_at="2022-03-07")
+
+    assert again == then
+    assert [i["state"] for i in then["items"]] == ["on_time", "awaited", "awaited"]
+    assert [i["state"] for i in now["items"]] == ["late", "missing", "late"]
+    assert earlier["expected"] == 0
+    shown = await three.admin.get("/v1/obligations", params={"known_at": "2022-03-08"})
+    assert [o["within_working_days"] for o in shown.json()["items"]] == [8]
+
+
 async def test_a_swap_day_moves_the_deadline(three: World) -> None:
     """With 1 to 4 March off by decree and Saturday 5 March worked, the 8th is in time."""
     await oblige(three, MONTHLY)

@@ -1,0 +1,211 @@
+"""What is odd beside what stands: it is taken, and the receipt says so."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from operator import itemgetter
+
+from libs.common import lenses
+from libs.common.database import Connection
+from libs.common.periods import Period
+from libs.common.problems import Fault, Text
+from services.ingest import store
+from services.ingest.domain.reports import COLUMNS, Odd, Report, fault
+from services.ingest.store import Changed
+
+Cuts = Mapping[str, Sequence[Period]]
+"""The cuts of a working year by unit, the nearest first."""
+
+
+async def undeclared(connection: Connection, changed: Sequence[Changed]) -> Odd:
+    """Categories that nobody declared: taken as they are, but often a slip."""
+    used = {row.category for one in changed for row in one.rows}
+    unknown = used - await store.declared_categories(connection)
+    odd = Odd()
+    for one in changed if unknown else ():
+        index = one.report.index
+        for number, row in enumerate(one.report.rows):
+            if row.category in unknown:
+                odd.note(partial(_undeclared, index, number, row.category))
+    return odd
+
+
+async def fallen(
+    connection: Connection, changed: Sequence[Changed], batch: str, *, dry_run: bool
+) -> list[Odd]:
+    """Cumulative counts that fall within a working year; a correction is as it is.
+
+    Each row is held against the nearest cut before it, and after it, in which its own
+    unit has that row with counts: what others report in between is nothing to it.
+    """
+    if dry_run:
+        await lenses.as_proposed(connection, batch)
+    by_period: dict[Period, list[Report]] = defaultdict(list)
+    for one in changed:
+        if not one.correction:
+            by_period[Period.parse(one.report.period)].append(one.report)
+    reported = {*map(Period.parse, await store.periods_with_reports(connection))}
+    found: list[Odd] = []
+    for period, reports in by_period.items():
+        year = [
+            cut
+            for cut in reported | by_period.keys()
+            if cut.working_year == period.working_year and cut != period
+        ]
+        cuts = await _cuts_of(connection, year, reports, by_period)
+        for earlier in (True, False):
+            side = {unit: _side(own, period, earlier) for unit, own in cuts.items()}
+            found += await _compared(connection, period, reports, side, earlier)
+    return found
+
+
+async def _cuts_of(
+    connection: Connection,
+    year: Sequence[Period],
+    reports: Sequence[Report],
+    sent: Mapping[Period, Sequence[Report]],
+) -> dict[str, set[Period]]:
+    """The other cuts of the year that each unit reported, or sends with this body."""
+    cuts: dict[str, set[Period]] = {report.unit: set() for report in reports}
+    if year:
+        codes = [cut.code for cut in year]
+        for unit, code in await store.cuts_reported(connection, codes, list(cuts)):
+            cuts[unit].add(Period(code))
+    for cut in year:
+        for report in sent.get(cut, ()):
+            if report.unit in cuts:
+                cuts[report.unit].add(cut)
+    return cuts
+
+
+def _side(cuts: set[Period], period: Period, earlier: bool) -> list[Period]:
+    if earlier:
+        before = [cut for cut in cuts if cut.end < period.end]
+        return sorted(before, key=lambda cut: cut.end, reverse=True)
+    return sorted((c for c in cuts if c.end > period.end), key=lambda cut: cut.end)
+
+
+Cell = tuple[str, str]
+"""Measure and category: a row of a unit's report."""
+
+
+async def _compared(
+    connection: Connection,
+    period: Period,
+    reports: Sequence[Report],
+    cuts: Cuts,
+    earlier: bool,
+) -> list[Odd]:
+    """Hold every row against its nearest cut, then those it lacks against the next."""
+    waiting: list[tuple[Report, Sequence[int]]] = [
+        (report, range(len(report.rows))) for report in reports if cuts[report.unit]
+    ]
+    found: list[Odd] = []
+    step = 0
+    while waiting:  # mostly once: the nearest cut of a unit has all its rows
+        at = {report.unit: cuts[report.unit][step] for report, _ in waiting}
+        names = {r.rows[n].category for r, numbers in waiting for n in numbers}
+        near = await _counts_at(connection, at, names)
+        step += 1
+        odd = Odd()
+        rest: list[tuple[Report, Sequence[int]]] = []
+        for report, numbers in waiting:
+            unit = report.unit
+            held = _Held(period, at[unit], earlier, odd)
+            lacking = held.against(report, numbers, near.get(unit, {}))
+            if lacking and step < len(cuts[unit]):
+                rest.append((report, lacking))
+        found.append(odd)
+        waiting = rest
+    return found
+
+
+async def _counts_at(
+    connection: Connection, at: Mapping[str, Period], categories: set[str]
+) -> dict[str, dict[Cell, tuple[int | None, ...]]]:
+    """The cumulative counts that each unit has at a cut of its own."""
+    codes = {unit: cut.code for unit, cut in at.items()}
+    rows = await store.cumulative_counts(
+        connection, list({*codes.values()}), list(codes), list(categories)
+    )
+    found: dict[str, dict[Cell, tuple[int | None, ...]]] = {}
+    for row in rows:
+        values = tuple(row)
+        if codes[values[0]] == values[3]:
+            found.setdefault(values[0], {})[values[1:3]] = values[4:]
+    return found
+
+
+_cumulative = itemgetter(*map(COLUMNS.index, store.CUMULATIVE))
+_NUMBERS = tuple(range(len(store.CUMULATIVE)))
+_NOTHING = (None,) * len(_NUMBERS)
+_CONSTANT = store.CUMULATIVE.index("carried_over")
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A period's figures, held against one cut of the same year."""
+
+    period: Period
+    cut: Period
+    earlier: bool
+    odd: Odd
+
+    def against(
+        self,
+        report: Report,
+        numbers: Sequence[int],
+        near: Mapping[Cell, tuple[int | None, ...]],
+    ) -> list[int]:
+        """Note what fell; the rows of the report that the cut has no counts of."""
+        lacking = []
+        for number in numbers:
+            row = report.rows[number]
+            own, other = _cumulative(row.counts), near.get((row.measure, row.category))
+            if own in (other, _NOTHING):
+                continue
+            if other is None:
+                lacking.append(number)
+                continue
+            for column in _NUMBERS:
+                here, there = own[column], other[column]
+                if here == there or here is None or there is None:
+                    continue
+                if column == _CONSTANT or (here < there) is self.earlier:
+                    place = (report.index, number, column)
+                    self.odd.note(partial(self._fall, *place, (here, there)))
+        return lacking
+
+    def _fall(
+        self, index: int, number: int, column: int, pair: tuple[int, int]
+    ) -> Fault:
+        name, constant = store.CUMULATIVE[column], column == _CONSTANT
+        both = [(pair[0], self.period.code), (pair[1], self.cut.code)]
+        (before, first), (behind, last) = both[::-1] if self.earlier else both
+        return fault(
+            index,
+            f"/figures/{number}/{name}",
+            "not_constant" if constant else "fell",
+            Text(
+                f"{name}: {before} ở kỳ {first}, {behind} ở kỳ {last}; trong một năm"
+                f" {'không đổi' if constant else 'lũy kế không giảm'}.",
+                f"{name} is {before} in {first} and {behind} in {last}; within a year"
+                f" it {'is constant' if constant else 'never falls'}.",
+            ),
+        )
+
+
+def _undeclared(index: int, number: int, name: str) -> Fault:
+    return fault(
+        index,
+        f"/figures/{number}/category",
+        "undeclared_category",
+        Text(
+            f"Loại «{name}» chưa được khai báo (PUT /v1/categories); vẫn được ghi"
+            " nhận.",
+            f"Nobody declared the category {name!r} (PUT /v1/categories); it is kept.",
+        ),
+    )
