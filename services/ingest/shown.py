@@ -42,6 +42,7 @@ ReorganisationShown = TypedDict(
         "effective": date,
         "from": list[str],
         "into": list[str],
+        "shares": NotRequired[dict[str, str]],
         "document": DocumentShown,
     },
 )
@@ -146,7 +147,7 @@ def unit(row: Row) -> UnitShown:
 
 def reorganisation(change: Change, sees: Callable[[str], bool]) -> ReorganisationShown:
     """A change with those of its units that may be named."""
-    return {
+    shown: ReorganisationShown = {
         "effective": change.effective,
         "from": [code for code in change.predecessors if sees(code)],
         "into": [code for code in change.successors if sees(code)],
@@ -155,6 +156,13 @@ def reorganisation(change: Change, sees: Callable[[str], bool]) -> Reorganisatio
             date=date.fromisoformat(str(change.document["date"])),
         ),
     }
+    if change.shares:
+        shown["shares"] = {
+            code: f"{share.normalize():f}"
+            for code, share in change.shares.items()
+            if sees(code)
+        }
+    return shown
 
 
 def receipt(made: Receipt) -> ReceiptShown:

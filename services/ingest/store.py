@@ -182,16 +182,14 @@ async def decided_links(
 ) -> list[tuple[Link, dict[str, object]]]:
     """Recorded links, of these units or of all, with the documents that decided them."""
     rows = await connection.fetch(
-        "SELECT predecessor, successor, effective, document FROM ingest.lineage"
+        "SELECT predecessor, successor, effective, share, document"
+        " FROM ingest.known_lineage"
         " WHERE ($1::text[] IS NULL OR predecessor = ANY($1) OR successor = ANY($1))"
-        " AND recorded_at <= (SELECT platform.known_at())"
         " ORDER BY effective, predecessor, successor",
         codes,
     )
-    return [
-        (Link(row["predecessor"], row["successor"], row["effective"]), row["document"])
-        for row in rows
-    ]
+    names = ("predecessor", "successor", "effective", "share")
+    return [(Link(*(row[n] for n in names)), row["document"]) for row in rows]
 
 
 async def periods_with_reports(connection: Connection) -> list[str]:

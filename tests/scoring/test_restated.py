@@ -153,6 +153,8 @@ async def test_decided_shares_say_what_each_part_takes_over(split: World) -> Non
 
     card: Any = await until(compared)
     assert said == {"created": 0, "updated": 2, "unchanged": 0}
+    listed = (await split.admin.get("/v1/reorganisations")).json()["items"]
+    assert {"HN-A": "0.6", "HN-B": "0.4"} in [one.get("shares") for one in listed]
     last_year = card["last_year"]
     assert (last_year["basis"], last_year["why"]) == ("restated", "by_shares")
     assert last_year["rate"] == "50.00"

@@ -11,7 +11,7 @@ depends_on = None
 def upgrade() -> None:
     op.execute(
         "CREATE VIEW ingest.published_obligation AS SELECT name, kind, under, months,"
-        " rows, within, valid_from, valid_to FROM ingest.obligation"
+        " rows, within, valid_from, valid_to FROM ingest.known_obligation"
     )
     op.execute(
         "CREATE VIEW ingest.published_arrival AS"

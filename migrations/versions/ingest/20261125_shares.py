@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "ingest_shares"
-down_revision = "ingest_totals"
+down_revision = "ingest_past_obligations"
 branch_labels = None
 depends_on = None
 

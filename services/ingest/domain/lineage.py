@@ -28,11 +28,12 @@ class Reorganisation:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One unit became another on a day."""
+    """One unit became another on a day, or took over a share of it."""
 
     predecessor: str
     successor: str
     effective: date
+    share: Decimal | None = None
 
 
 def faults(
