@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from decimal import Decimal
 
 import structlog
 
-from libs.common.database import Database, Row
+from libs.common.database import Connection, Database, Row
 from libs.common.ids import new_id
-from services.alerts import outbox
+from services.alerts import leases, telemetry
 from services.alerts.domain.retries import Verdict, classify, next_attempt
 from services.alerts.domain.signing import sign
-from services.alerts.outbox import Settled
+from services.alerts.leases import Ended, Settled
 from services.alerts.sender import Outcome, Sender
 
 log = structlog.get_logger()
 
 MOST_AT_ONCE = 64
 """Leases a worker holds: no more than the sender can post without waiting."""
+
+Tell = Callable[[Connection, Ended], Awaitable[None]]
 
 
 def chance() -> Decimal:
@@ -37,15 +40,18 @@ class Courier:
         database: Database,
         sender: Sender,
         unseal: Callable[[str, bytes], str],
+        tell: Tell,
         *,
         jitter: Callable[[], Decimal] = chance,
     ) -> None:
         self._database, self._sender = database, sender
-        self._unseal, self._jitter = unseal, jitter
+        self._unseal, self._tell, self._jitter = unseal, tell, jitter
         self._name = new_id("wrk")
         self._posting: set[asyncio.Task[None]] = set()
         self._done: list[Settled] = []
         self.wake = asyncio.Event()
+        self.asked = time.monotonic()
+        """When it last asked for work, and was answered."""
 
     async def step(self) -> bool:
         """Settle what has come back and lease more; True when something was leased."""
@@ -53,19 +59,19 @@ class Courier:
         try:
             async with self._database.transaction() as connection:
                 if done:
-                    await outbox.settle(connection, done)
+                    await self._tell(connection, await leases.settle(connection, done))
                 room = MOST_AT_ONCE - len(self._posting)
-                claimed = (
-                    await outbox.claim(connection, self._name, room) if room else []
-                )
+                due = await leases.claim(connection, self._name, room) if room else []
         except Exception:
             self._done = done + self._done  # their leases still hold: try again
             raise
-        for row in claimed:
-            task = asyncio.create_task(self._deliver(row))
-            self._posting.add(task)
-            task.add_done_callback(self._returned)
-        return bool(claimed)
+        self.asked = time.monotonic()
+        for row in due:
+            if row["id"] is not None:
+                task = asyncio.create_task(self._deliver(row))
+                self._posting.add(task)
+                task.add_done_callback(self._returned)
+        return bool(due)
 
     def _returned(self, task: asyncio.Task[None]) -> None:
         self._posting.discard(task)
@@ -77,45 +83,55 @@ class Courier:
             await asyncio.wait(self._posting)
         if self._done:
             async with self._database.transaction() as connection:
-                await outbox.settle(connection, self._done)
+                ended = await leases.settle(connection, self._done)
+                await self._tell(connection, ended)
             self._done = []
 
     async def _deliver(self, row: Row) -> None:
         """Post one message's frozen bytes, signed now, and note how it ended."""
+        started = time.monotonic()
         try:
             outcome = await self._posted(row)
         except Exception as error:  # ours, not the subscriber's: it must not go round
             await log.aerror("delivery failed", delivery=row["id"], exc_info=error)
             outcome = Outcome(None, "internal", None, "", 0)
-        now = datetime.fromtimestamp(row["now"], UTC)
-        spent = timedelta(milliseconds=outcome.duration_ms)
-        self._done.append(self._settled(row, outcome, now + spent))
+        spent = timedelta(seconds=time.monotonic() - started)
+        settled = self._settled(row, outcome, spent)
+        telemetry.count_attempt(row, settled, spent)
+        self._done.append(settled)
 
     async def _posted(self, row: Row) -> Outcome:
+        timestamp = int(row["started_at"].timestamp())
+        live = [self._unseal(row["subscription"], one) for one in row["secrets"]]
         headers = {
             "content-type": "application/cloudevents+json",
             "user-agent": "dondoc",
             "webhook-id": row["message"],
-            "webhook-timestamp": str(row["now"]),
+            "webhook-timestamp": str(timestamp),
             "webhook-signature": sign(
-                [self._unseal(row["subscription"], row["secret"])],
-                id=row["message"],
-                timestamp=row["now"],
-                body=row["body"],
+                live, id=row["message"], timestamp=timestamp, body=row["body"]
             ),
         }
         return await self._sender.post(row["url"], headers, row["body"])
 
-    def _settled(self, row: Row, outcome: Outcome, now: datetime) -> Settled:
+    def _settled(self, row: Row, outcome: Outcome, spent: timedelta) -> Settled:
+        """What becomes of a delivery after an attempt.
+
+        A probe that fails and a 410 say something of the subscription and nothing of
+        the message: they use up none of its tries.
+        """
+        verdict = classify(outcome.status)
+        spared = verdict is Verdict.GONE or (verdict is Verdict.RETRY and row["probe"])
+        now = row["started_at"] + spent
         later = None
-        match classify(outcome.status):
+        match verdict:
             case Verdict.DELIVERED:
                 state = "delivered"
             case Verdict.GONE:
-                state = "held"
+                state, later = "retrying", now
             case Verdict.RETRY:
                 later = next_attempt(
-                    row["attempts"],
+                    row["attempts"] - row["spared"] - spared,
                     status=outcome.status,
                     retry_after=outcome.retry_after,
                     now=now,
@@ -123,13 +139,16 @@ class Courier:
                 )
                 state = "retrying" if later else "dead"
         return Settled(
-            row["id"],
-            row["attempts"],
-            self._name,
-            state,
-            later,
-            outcome.status,
-            outcome.error,
-            outcome.excerpt,
-            outcome.duration_ms,
+            delivery=row["id"],
+            subscription=row["subscription"],
+            attempt=row["attempts"],
+            claim=self._name,
+            started_at=row["started_at"],
+            state=state,
+            next_attempt_at=later,
+            spared=spared,
+            status=outcome.status,
+            error=outcome.error,
+            excerpt=outcome.excerpt,
+            ms=outcome.duration_ms,
         )

@@ -1,0 +1,214 @@
+"""Queries of the worker: what is due is leased, and how it ended is written.
+
+Whoever changes the state of deliveries holds the lock of their subscription first. So
+the cap, the order and the breaker hold among any number of workers, and a subscription
+that one worker claims is passed over by the others.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from libs.common.database import Connection, Row
+from services.alerts.domain.breaker import Health, Why, after
+from services.alerts.outbox import ABOVE, CONCERNS
+
+LEASE = "30 seconds"
+IN_FLIGHT = 4
+"""Posts at once to one subscription, so that a slow one slows nobody else."""
+
+WAITING = "('pending', 'retrying', 'leased')"
+"""Not at their end; a lease that has run out is due like any other."""
+
+_ROOM = f"""
+SELECT s.id FROM alerts.subscription s JOIN platform.api_key k ON k.id = s.key
+WHERE s.state = 'enabled' AND (s.paused_until IS NULL OR s.paused_until <= now())
+  AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+  AND EXISTS (SELECT FROM alerts.delivery d WHERE d.subscription = s.id
+    AND d.state IN {WAITING} AND d.next_attempt_at <= now())
+ORDER BY s.id FOR NO KEY UPDATE OF s SKIP LOCKED
+"""
+
+
+def _first(again: int) -> str:
+    """First tries (0) or further ones (1) of a subscription, the longest due first.
+
+    The messages of one matter go one after another; waiting uses up no try.
+    """
+    return f"""
+      (SELECT d.id, d.message, {again} AS again, d.next_attempt_at
+      FROM alerts.delivery d WHERE d.subscription = room.id AND d.state IN {WAITING}
+        AND least(d.attempts, 1) = {again} AND d.next_attempt_at <= now()
+        AND NOT EXISTS (
+          SELECT FROM alerts.delivery e WHERE e.subscription = d.subscription
+            AND e.escalation = d.escalation AND e.sequence < d.sequence
+            AND e.state IN {WAITING})
+      ORDER BY d.next_attempt_at, d.id LIMIT greatest(0, room.most))"""
+
+
+# Round robin over subscriptions with room. A rate is a bucket that one second fills;
+# while the breaker is half open, one call at a time probes. What a subscription may
+# no longer hear when its turn comes is withheld.
+_CLAIM = f"""
+WITH RECURSIVE room AS (
+  SELECT s.id, least(
+    CASE WHEN s.paused_until IS NULL THEN {IN_FLIGHT} ELSE 1 END - (
+      SELECT count(*) FROM alerts.delivery d WHERE d.subscription = s.id
+      AND d.state = 'leased' AND d.next_attempt_at > now()),
+    floor(s.rate_per_second * extract(epoch FROM
+      now() + interval '1 second' - greatest(s.spent_until, now())))::bigint) AS most
+  FROM alerts.subscription s WHERE s.id = ANY($3)),
+due AS (
+  SELECT d.id, d.message, room.id AS subscription FROM room CROSS JOIN LATERAL (
+    SELECT d.id, d.message, row_number() OVER () AS turn FROM ({_first(0)}
+      UNION ALL {_first(1)}
+      ORDER BY again, next_attempt_at, id LIMIT greatest(0, room.most)) d) d
+  ORDER BY d.turn LIMIT $2),
+heard AS (
+  SELECT DISTINCT m.unit FROM due JOIN alerts.message m ON m.id = due.message),
+{ABOVE},
+fit AS (
+  SELECT due.id, due.subscription FROM due
+  JOIN alerts.message m ON m.id = due.message
+  JOIN alerts.subscription s ON s.id = due.subscription
+  JOIN platform.api_key k ON k.id = s.key
+  WHERE m.type IN ('ping', 'heartbeat') OR ({CONCERNS})),
+withheld AS (
+  UPDATE alerts.delivery SET state = 'withheld', next_attempt_at = NULL
+  WHERE id IN (SELECT id FROM due EXCEPT SELECT id FROM fit)),
+spent AS (
+  UPDATE alerts.subscription s SET spent_until =
+    greatest(s.spent_until, now()) + f.calls * interval '1 second' / s.rate_per_second
+  FROM (SELECT subscription, count(*) AS calls FROM fit GROUP BY 1) f
+  WHERE s.id = f.subscription AND s.rate_per_second IS NOT NULL),
+claimed AS (
+  UPDATE alerts.delivery d SET state = 'leased', claim = $1, attempts = attempts + 1,
+    next_attempt_at = now() + interval '{LEASE}'
+  FROM fit WHERE d.id = fit.id
+  RETURNING d.id, d.attempts, d.spared, d.subscription, d.message, d.created_at),
+logged AS (
+  INSERT INTO alerts.attempt (delivery, n) SELECT id, attempts FROM claimed)
+SELECT due.id AS due, c.*, m.type, m.body, s.url, now() AS started_at,
+  s.paused_until IS NOT NULL AS probe,
+  ARRAY[s.secret] || ARRAY(SELECT r.secret FROM alerts.retired_secret r
+    WHERE r.subscription = s.id AND r.until > now() ORDER BY r.id DESC) AS secrets
+FROM due LEFT JOIN claimed c ON c.id = due.id
+JOIN alerts.message m ON m.id = due.message
+JOIN alerts.subscription s ON s.id = due.subscription
+"""
+
+
+async def claim(connection: Connection, worker: str, most: int) -> list[Row]:
+    """Lease deliveries that are due, and count the attempt before it is made.
+
+    A row without `id` was withheld instead.
+    """
+    room = await connection.fetch(_ROOM)
+    if not room:
+        return []
+    # A second statement: it sees what was committed before the locks were taken.
+    return await connection.fetch(_CLAIM, worker, most, [row["id"] for row in room])
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How one attempt ended and what becomes of its delivery."""
+
+    delivery: int
+    subscription: str
+    attempt: int
+    claim: str
+    started_at: datetime
+    state: str
+    next_attempt_at: datetime | None
+    spared: bool
+    status: int | None
+    error: str | None
+    excerpt: str
+    ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What others are told of: deliveries that are dead, subscriptions cut off."""
+
+    dead: Sequence[int]
+    disabled: Sequence[tuple[str, Why]]
+
+
+_SETTLE = """
+UPDATE alerts.delivery d SET state = u.state, next_attempt_at = u.next_attempt_at,
+  claim = NULL, spared = d.spared + u.spared::int,
+  delivered_at = CASE WHEN u.state = 'delivered' THEN now() END
+FROM unnest($1::bigint[], $2::text[], $3::int[], $4::text[], $5::timestamptz[],
+  $6::boolean[]) AS u (id, claim, attempt, state, next_attempt_at, spared)
+WHERE d.id = u.id AND d.claim = u.claim AND d.attempts = u.attempt
+  AND d.state = 'leased' RETURNING d.id, d.state
+"""
+_MOVES = ("delivery", "claim", "attempt", "state", "next_attempt_at", "spared")
+_LOG = """
+UPDATE alerts.attempt a SET finished_at = now(), status = u.status, error = u.error,
+  excerpt = u.excerpt, ms = u.ms
+FROM unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::int[], $5::text[],
+  $6::text[], $7::int[]) AS u (delivery, n, started_at, status, error, excerpt, ms)
+WHERE a.delivery = u.delivery AND a.n = u.n AND a.started_at = u.started_at
+"""
+
+_LOGS = ("delivery", "attempt", "started_at", "status", "error", "excerpt", "ms")
+
+
+async def settle(connection: Connection, settled: Sequence[Settled]) -> Ended:
+    """Write outcomes; one whose lease has passed to another is refused by its fence."""
+    rows = await connection.fetch(
+        "SELECT id, state, recent, paused_until, failing_since, now() AS now"
+        " FROM alerts.subscription WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
+        sorted({s.subscription for s in settled}),
+    )
+    moved = await connection.fetch(_SETTLE, *_columns(settled, *_MOVES))
+    await connection.execute(_LOG, *_columns(settled, *_LOGS))
+    return Ended(
+        [row["id"] for row in moved if row["state"] == "dead"],
+        await _take_pulse(connection, rows, settled),
+    )
+
+
+def _columns(settled: Sequence[Settled], *names: str) -> list[list[object]]:
+    return [[getattr(one, name) for one in settled] for name in names]
+
+
+async def _take_pulse(
+    connection: Connection, rows: Sequence[Row], settled: Sequence[Settled]
+) -> list[tuple[str, Why]]:
+    """Count what ended for each breaker; those that were disabled by it."""
+    ended: dict[str, list[Settled]] = defaultdict(list)
+    for one in settled:
+        ended[one.subscription].append(one)
+    changed: list[tuple[str, Health]] = []
+    for row in rows:
+        if row["state"] != "enabled":
+            continue
+        calls = ended[row["id"]]
+        delivered = sum(one.state == "delivered" for one in calls)
+        before = Health(row["recent"], row["paused_until"], row["failing_since"])
+        health = after(
+            before,
+            delivered=delivered,
+            failed=len(calls) - delivered,
+            gone=any(one.status == 410 for one in calls),
+            now=row["now"],
+        )
+        changed.append((row["id"], health))
+    await connection.executemany(
+        "UPDATE alerts.subscription SET recent = $2, paused_until = $3,"
+        " failing_since = $4, disabled_why = $5,"
+        " state = CASE WHEN $5::text IS NULL THEN state ELSE 'disabled' END,"
+        " disabled_at = CASE WHEN $5::text IS NOT NULL THEN now() END WHERE id = $1",
+        [
+            (id, list(h.recent), h.paused_until, h.failing_since, h.disabled)
+            for id, h in changed
+        ],
+    )
+    return [(id, h.disabled) for id, h in changed if h.disabled is not None]
