@@ -5,7 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from bench import end_to_end, growth, ingest_cases, ingest_reports, score_national
+from bench import (
+    delivery,
+    end_to_end,
+    growth,
+    ingest_cases,
+    ingest_reports,
+    score_national,
+)
 
 BENCHES = {
     "ingest_reports": ingest_reports.run,
@@ -13,6 +20,7 @@ BENCHES = {
     "growth": growth.run,
     "score_national": score_national.run,
     "end_to_end": end_to_end.run,
+    "delivery": delivery.run,
 }
 
 

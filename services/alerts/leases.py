@@ -36,16 +36,17 @@ ORDER BY s.id FOR NO KEY UPDATE OF s SKIP LOCKED
 def _first(again: int) -> str:
     """First tries (0) or further ones (1) of a subscription, the longest due first.
 
-    The messages of one matter go one after another; waiting uses up no try.
+    The messages of one matter go one after another; waiting uses up no try. (A scalar
+    question: as a join it would be asked of everything that waits.)
     """
     return f"""
       (SELECT d.id, d.message, {again} AS again, d.next_attempt_at
       FROM alerts.delivery d WHERE d.subscription = room.id AND d.state IN {WAITING}
         AND least(d.attempts, 1) = {again} AND d.next_attempt_at <= now()
-        AND NOT EXISTS (
-          SELECT FROM alerts.delivery e WHERE e.subscription = d.subscription
+        AND (d.escalation IS NULL OR (
+          SELECT e.id FROM alerts.delivery e WHERE e.subscription = d.subscription
             AND e.escalation = d.escalation AND e.sequence < d.sequence
-            AND e.state IN {WAITING})
+            AND e.state IN {WAITING} LIMIT 1) IS NULL)
       ORDER BY d.next_attempt_at, d.id LIMIT greatest(0, room.most))"""
 
 
@@ -53,7 +54,7 @@ def _first(again: int) -> str:
 # while the breaker is half open, one call at a time probes. What a subscription may
 # no longer hear when its turn comes is withheld.
 _CLAIM = f"""
-WITH RECURSIVE room AS (
+WITH RECURSIVE room AS MATERIALIZED (
   SELECT s.id, least(
     CASE WHEN s.paused_until IS NULL THEN {IN_FLIGHT} ELSE 1 END - (
       SELECT count(*) FROM alerts.delivery d WHERE d.subscription = s.id
@@ -101,6 +102,11 @@ JOIN alerts.subscription s ON s.id = due.subscription
 """
 
 
+async def prepare(connection: Connection) -> None:
+    """Plan this transaction's statements once for all: they are short and many."""
+    await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+
+
 async def claim(connection: Connection, worker: str, most: int) -> list[Row]:
     """Lease deliveries that are due, and count the attempt before it is made.
 
@@ -140,24 +146,25 @@ class Ended:
 
 
 _SETTLE = """
+WITH ended AS (
+  SELECT * FROM unnest($1::bigint[], $2::text[], $3::int[], $4::timestamptz[],
+    $5::text[], $6::timestamptz[], $7::boolean[], $8::int[], $9::text[], $10::text[],
+    $11::int[]) AS u (id, claim, n, started_at, state, next_attempt_at, spared, status,
+    error, excerpt, ms)),
+logged AS (
+  UPDATE alerts.attempt a SET finished_at = now(), status = u.status, error = u.error,
+    excerpt = u.excerpt, ms = u.ms FROM ended u
+  WHERE a.delivery = u.id AND a.n = u.n AND a.started_at = u.started_at)
 UPDATE alerts.delivery d SET state = u.state, next_attempt_at = u.next_attempt_at,
   claim = NULL, spared = d.spared + u.spared::int,
   delivered_at = CASE WHEN u.state = 'delivered' THEN now() END
-FROM unnest($1::bigint[], $2::text[], $3::int[], $4::text[], $5::timestamptz[],
-  $6::boolean[]) AS u (id, claim, attempt, state, next_attempt_at, spared)
-WHERE d.id = u.id AND d.claim = u.claim AND d.attempts = u.attempt
+FROM ended u WHERE d.id = u.id AND d.claim = u.claim AND d.attempts = u.n
   AND d.state = 'leased' RETURNING d.id, d.state
 """
-_MOVES = ("delivery", "claim", "attempt", "state", "next_attempt_at", "spared")
-_LOG = """
-UPDATE alerts.attempt a SET finished_at = now(), status = u.status, error = u.error,
-  excerpt = u.excerpt, ms = u.ms
-FROM unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::int[], $5::text[],
-  $6::text[], $7::int[]) AS u (delivery, n, started_at, status, error, excerpt, ms)
-WHERE a.delivery = u.delivery AND a.n = u.n AND a.started_at = u.started_at
-"""
-
-_LOGS = ("delivery", "attempt", "started_at", "status", "error", "excerpt", "ms")
+_ENDED = (
+    *("delivery", "claim", "attempt", "started_at", "state", "next_attempt_at"),
+    *("spared", "status", "error", "excerpt", "ms"),
+)
 
 
 async def settle(connection: Connection, settled: Sequence[Settled]) -> Ended:
@@ -167,16 +174,12 @@ async def settle(connection: Connection, settled: Sequence[Settled]) -> Ended:
         " FROM alerts.subscription WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
         sorted({s.subscription for s in settled}),
     )
-    moved = await connection.fetch(_SETTLE, *_columns(settled, *_MOVES))
-    await connection.execute(_LOG, *_columns(settled, *_LOGS))
+    columns = ([getattr(one, name) for one in settled] for name in _ENDED)
+    moved = await connection.fetch(_SETTLE, *columns)
     return Ended(
         [row["id"] for row in moved if row["state"] == "dead"],
         await _take_pulse(connection, rows, settled),
     )
-
-
-def _columns(settled: Sequence[Settled], *names: str) -> list[list[object]]:
-    return [[getattr(one, name) for one in settled] for name in names]
 
 
 async def _take_pulse(

@@ -131,7 +131,7 @@ def build(
             Loop("timers", fire_timers, poll=1.0, topic=clock.MOVED),
             Loop(
                 "deliveries",
-                courier.step,
+                courier.turn,
                 poll=0.25,
                 topic=outbox.DELIVERY,
                 wake=courier.wake,

@@ -261,7 +261,9 @@ delivery = Table(
         "subscription",
         "escalation",
         "sequence",
-        postgresql_where=text("state IN ('pending', 'retrying', 'leased')"),
+        postgresql_where=text(
+            "state IN ('pending', 'retrying', 'leased') AND escalation IS NOT NULL"
+        ),
     ),
     Index("ix_delivery_subscription_id", "subscription", "id"),
     Index(

@@ -24,6 +24,9 @@ log = structlog.get_logger()
 MOST_AT_ONCE = 64
 """Leases a worker holds: no more than the sender can post without waiting."""
 
+GATHER_SECONDS = 0.002
+"""Posts that return together are settled together: one transaction costs about that."""
+
 Tell = Callable[[Connection, Ended], Awaitable[None]]
 
 
@@ -49,6 +52,7 @@ class Courier:
         self._name = new_id("wrk")
         self._posting: set[asyncio.Task[None]] = set()
         self._done: list[Settled] = []
+        self._gathering: asyncio.TimerHandle | None = None
         self.wake = asyncio.Event()
         self.asked = time.monotonic()
         """When it last asked for work, and was answered."""
@@ -56,8 +60,12 @@ class Courier:
     async def step(self) -> bool:
         """Settle what has come back and lease more; True when something was leased."""
         done, self._done = self._done, []
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
         try:
             async with self._database.transaction() as connection:
+                await leases.prepare(connection)
                 if done:
                     await self._tell(connection, await leases.settle(connection, done))
                 room = MOST_AT_ONCE - len(self._posting)
@@ -75,7 +83,19 @@ class Courier:
 
     def _returned(self, task: asyncio.Task[None]) -> None:
         self._posting.discard(task)
-        self.wake.set()
+        if not self._posting:
+            self.wake.set()
+        elif self._gathering is None:
+            loop = asyncio.get_running_loop()
+            self._gathering = loop.call_later(GATHER_SECONDS, self.wake.set)
+
+    async def turn(self) -> bool:
+        """One step of the loop; True when there may be more to do at once.
+
+        While posts are under way it is not worth asking again: each that returns wakes
+        the loop, and so does each new message.
+        """
+        return await self.step() and not self._posting
 
     async def drain(self) -> None:
         """Wait for the posts under way and write how they ended."""

@@ -74,7 +74,7 @@ _TABLES = (
     "CREATE INDEX ix_delivery_leased ON alerts.delivery (subscription) WHERE state = 'leased'",
     """
     CREATE INDEX ix_delivery_undone ON alerts.delivery (subscription, escalation, sequence)
-      WHERE state IN ('pending', 'retrying', 'leased')
+      WHERE state IN ('pending', 'retrying', 'leased') AND escalation IS NOT NULL
     """,
     "CREATE INDEX ix_delivery_subscription_id ON alerts.delivery (subscription, id)",
     "CREATE INDEX ix_delivery_dead ON alerts.delivery (subscription) WHERE state = 'dead' AND acknowledged_at IS NULL",
