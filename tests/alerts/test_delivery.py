@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from cryptography.exceptions import InvalidTag
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from structlog.testing import capture_logs
 
-from libs.common.ids import new_id
 from libs.common.sealing import unseal
 from services.alerts import leases, outbox
 from services.alerts.domain.retries import WAITS
@@ -27,6 +25,18 @@ from services.alerts.sender import Sender
 from services.alerts.subscriptions.usecases import tell_of_ends
 from services.alerts.worker import Courier
 from tests.support.databases import Copy, Stage, copy_of, stage
+from tests.support.delivering import (
+    all_in,
+    courier,
+    deliveries,
+    leases_end,
+    pinged,
+    states,
+    subscribed,
+    time_passes,
+    told,
+    worked,
+)
 from tests.support.subscriber import Post, subscriber
 from tests.support.world import World, until
 
@@ -69,88 +79,6 @@ async def world(url: str) -> AsyncIterator[World]:
         yield running
 
 
-@asynccontextmanager
-async def courier(world: World) -> AsyncIterator[Courier]:
-    """One more worker, as another process has it."""
-    key = world.settings.key_for("subscription secrets")
-    async with Sender(allow_networks=world.settings.webhook_networks) as sender:
-        yield Courier(
-            world.database("alerts"),
-            sender,
-            lambda id, sealed: unseal(key, id, sealed),
-            tell_of_ends,
-        )
-
-
-async def subscribed(
-    world: World, url: str, *, client: httpx.AsyncClient | None = None, **more: Any
-) -> dict[str, Any]:
-    body = {"url": url, "types": ["*"], **more}
-    answer = await (client or world.admin).post("/v1/subscriptions", json=body)
-    assert answer.status_code == 201, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
-
-
-async def pinged(world: World, subscription: dict[str, Any]) -> str:
-    answer = await world.admin.post(f"/v1/subscriptions/{subscription['id']}/ping")
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["message"])
-
-
-async def told(
-    world: World,
-    type: str = "escalation.opened",
-    unit: str = "VN",
-    severity: str | None = "medium",
-    escalation: str | None = None,
-    sequence: int | None = None,
-) -> str:
-    """Announce a message to all whom it concerns; its id."""
-    id = new_id("msg")
-    body = json.dumps({"id": id, "type": f"vn.dondoc.{type}"}).encode()
-    async with world.database("alerts").transaction() as connection:
-        await outbox.announce(
-            connection, [Message(id, type, unit, body, severity, escalation, sequence)]
-        )
-    return id
-
-
-async def deliveries(
-    world: World, subscription: dict[str, Any]
-) -> list[dict[str, Any]]:
-    """Oldest first."""
-    place = f"/v1/subscriptions/{subscription['id']}/deliveries"
-    answer = await world.admin.get(place)
-    assert answer.status_code == 200, answer.text
-    found: list[dict[str, Any]] = answer.json()["items"]
-    return found[::-1]
-
-
-async def states(world: World, subscription: dict[str, Any]) -> list[str]:
-    return [one["state"] for one in await deliveries(world, subscription)]
-
-
-async def all_in(world: World, subscription: dict[str, Any], state: str) -> None:
-    """Come back when every delivery is in this state."""
-
-    async def there() -> bool:
-        found = await states(world, subscription)
-        return bool(found) and set(found) == {state}
-
-    await until(there)
-
-
-async def time_passes(world: World) -> None:
-    """Whatever waits for another try is due now."""
-    await world.owner.execute(
-        "UPDATE alerts.delivery SET next_attempt_at = now() WHERE state = 'retrying'"
-    )
-    await world.owner.execute(
-        "UPDATE alerts.subscription SET paused_until = now() WHERE paused_until IS NOT NULL"
-    )
-
-
 def ended(row: Any, worker: str, state: str, **more: Any) -> Settled:
     """The outcome of an attempt that this worker made."""
     given = {
@@ -171,13 +99,6 @@ def ended(row: Any, worker: str, state: str, **more: Any) -> Settled:
         ms=5,
         **given,
     )
-
-
-async def worked(*couriers: Courier) -> None:
-    """Let workers settle, claim and post until nothing is due."""
-    await asyncio.gather(*(one.drain() for one in couriers))
-    while any([await one.step() for one in couriers]):
-        await asyncio.gather(*(one.drain() for one in couriers))
 
 
 # A real subscriber ---------------------------------------------------------------------
@@ -378,9 +299,7 @@ async def test_what_a_dead_worker_held_goes_out_again_under_the_same_id(
             (leased,) = await leases.claim(connection, "dead worker", 64)
         await worked(worker)
         meanwhile = list(there.ids)
-        await still_world.owner.execute(
-            "UPDATE alerts.delivery SET next_attempt_at = now() - interval '1 s'"
-        )
+        await leases_end(still_world)
         await worked(worker)
 
     (delivery,) = await deliveries(still_world, made)
@@ -403,7 +322,7 @@ async def test_an_outcome_that_comes_after_its_lease_changes_nothing(
 
     async with alerts.transaction() as connection:
         (first,) = await leases.claim(connection, "slow", 64)
-    await still_world.owner.execute("UPDATE alerts.delivery SET next_attempt_at = now() - interval '1 s'")  # fmt: skip
+    await leases_end(still_world)
     async with alerts.transaction() as connection:
         (second,) = await leases.claim(connection, "quick", 64)
     before = await still_world.owner.fetchrow("SELECT * FROM alerts.delivery")
@@ -427,7 +346,7 @@ async def test_the_same_worker_s_earlier_lease_is_refused_too(
     for _ in range(2):
         async with alerts.transaction() as connection:
             (row,) = await leases.claim(connection, "worker", 64)
-        await still_world.owner.execute("UPDATE alerts.delivery SET next_attempt_at = now() - interval '1 s'")  # fmt: skip
+        await leases_end(still_world)
 
     async with alerts.transaction() as connection:
         outcome = ended(row, "worker", "delivered", attempt=1)
