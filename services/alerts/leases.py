@@ -7,6 +7,7 @@ that one worker claims is passed over by the others.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,13 +24,21 @@ IN_FLIGHT = 4
 WAITING = "('pending', 'retrying', 'leased')"
 """Not at their end; a lease that has run out is due like any other."""
 
-_ROOM = f"""
-SELECT s.id FROM alerts.subscription s JOIN platform.api_key k ON k.id = s.key
-WHERE s.state = 'enabled' AND (s.paused_until IS NULL OR s.paused_until <= now())
-  AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
-  AND EXISTS (SELECT FROM alerts.delivery d WHERE d.subscription = s.id
-    AND d.state IN {WAITING} AND d.next_attempt_at <= now())
-ORDER BY s.id FOR NO KEY UPDATE OF s SKIP LOCKED
+# First those whose outcomes are to be written, which is waited for; then those that
+# something is due for, of which the ones that another worker holds are passed over.
+_LOCK = f"""
+WITH settling AS (
+  SELECT s.id, s.state, s.recent, s.paused_until, s.failing_since
+  FROM alerts.subscription s WHERE s.id = ANY($1) ORDER BY s.id FOR NO KEY UPDATE),
+room AS (
+  SELECT s.id FROM alerts.subscription s JOIN platform.api_key k ON k.id = s.key
+  WHERE $2 AND s.state = 'enabled' AND (s.paused_until IS NULL OR s.paused_until <= now())
+    AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+    AND EXISTS (SELECT FROM alerts.delivery d WHERE d.subscription = s.id
+      AND d.state IN {WAITING} AND d.next_attempt_at <= now())
+  ORDER BY s.id FOR NO KEY UPDATE OF s SKIP LOCKED)
+SELECT false AS room, now() AS now, * FROM settling
+UNION ALL SELECT true, now(), id, NULL, NULL, NULL, NULL FROM room
 """
 
 
@@ -61,7 +70,8 @@ WITH RECURSIVE room AS MATERIALIZED (
       AND d.state = 'leased' AND d.next_attempt_at > now()),
     floor(s.rate_per_second * extract(epoch FROM
       now() + interval '1 second' - greatest(s.spent_until, now())))::bigint) AS most
-  FROM alerts.subscription s WHERE s.id = ANY($3)),
+  FROM alerts.subscription s WHERE s.id = ANY($3) AND s.state = 'enabled'
+    AND (s.paused_until IS NULL OR s.paused_until <= now())),
 due AS (
   SELECT d.id, d.message, room.id AS subscription FROM room CROSS JOIN LATERAL (
     SELECT d.id, d.message, row_number() OVER () AS turn FROM ({_first(0)}
@@ -102,23 +112,6 @@ JOIN alerts.subscription s ON s.id = due.subscription
 """
 
 
-async def prepare(connection: Connection) -> None:
-    """Plan this transaction's statements once for all: they are short and many."""
-    await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
-
-
-async def claim(connection: Connection, worker: str, most: int) -> list[Row]:
-    """Lease deliveries that are due, and count the attempt before it is made.
-
-    A row without `id` was withheld instead.
-    """
-    room = await connection.fetch(_ROOM)
-    if not room:
-        return []
-    # A second statement: it sees what was committed before the locks were taken.
-    return await connection.fetch(_CLAIM, worker, most, [row["id"] for row in room])
-
-
 @dataclass(frozen=True, slots=True)
 class Settled:
     """How one attempt ended and what becomes of its delivery."""
@@ -154,7 +147,15 @@ WITH ended AS (
 logged AS (
   UPDATE alerts.attempt a SET finished_at = now(), status = u.status, error = u.error,
     excerpt = u.excerpt, ms = u.ms FROM ended u
-  WHERE a.delivery = u.id AND a.n = u.n AND a.started_at = u.started_at)
+  WHERE a.delivery = u.id AND a.n = u.n AND a.started_at = u.started_at),
+felt AS (
+  UPDATE alerts.subscription s SET recent = u.recent::jsonb, paused_until = u.paused_until,
+    failing_since = u.failing_since, disabled_why = u.disabled_why,
+    state = CASE WHEN u.disabled_why IS NULL THEN s.state ELSE 'disabled' END,
+    disabled_at = CASE WHEN u.disabled_why IS NOT NULL THEN now() END
+  FROM unnest($12::text[], $13::text[], $14::timestamptz[], $15::timestamptz[],
+    $16::text[]) AS u (id, recent, paused_until, failing_since, disabled_why)
+  WHERE s.id = u.id)
 UPDATE alerts.delivery d SET state = u.state, next_attempt_at = u.next_attempt_at,
   claim = NULL, spared = d.spared + u.spared::int,
   delivered_at = CASE WHEN u.state = 'delivered' THEN now() END
@@ -165,53 +166,76 @@ _ENDED = (
     *("delivery", "claim", "attempt", "started_at", "state", "next_attempt_at"),
     *("spared", "status", "error", "excerpt", "ms"),
 )
+_FELT = ("paused_until", "failing_since", "disabled")
+
+
+async def settle_and_claim(
+    connection: Connection, settled: Sequence[Settled], worker: str, most: int
+) -> tuple[Ended, list[Row]]:
+    """Write outcomes, then lease at most so many deliveries that are due.
+
+    An outcome whose lease has passed to another is refused by its fence. The attempt is
+    counted before it is made. A row without `id` was withheld instead of leased.
+    """
+    # Short statements and many of them: planned once for all.
+    await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+    concerned = sorted({one.subscription for one in settled})
+    locked = await connection.fetch(_LOCK, concerned, most > 0)
+    ended = Ended((), ())
+    if settled:
+        ended = await _settle(connection, settled, [r for r in locked if not r["room"]])
+    room = [row["id"] for row in locked if row["room"]]
+    # A statement of its own: it sees what was committed before the locks were taken.
+    rows = await connection.fetch(_CLAIM, worker, most, room) if room else []
+    return ended, rows
 
 
 async def settle(connection: Connection, settled: Sequence[Settled]) -> Ended:
-    """Write outcomes; one whose lease has passed to another is refused by its fence."""
-    rows = await connection.fetch(
-        "SELECT id, state, recent, paused_until, failing_since, now() AS now"
-        " FROM alerts.subscription WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
-        sorted({s.subscription for s in settled}),
+    """Write outcomes and lease nothing."""
+    ended, _ = await settle_and_claim(connection, settled, "", 0)
+    return ended
+
+
+async def claim(connection: Connection, worker: str, most: int) -> list[Row]:
+    """Lease and write nothing."""
+    _, rows = await settle_and_claim(connection, (), worker, most)
+    return rows
+
+
+async def _settle(
+    connection: Connection, settled: Sequence[Settled], locked: Sequence[Row]
+) -> Ended:
+    felt = _felt(locked, settled)
+    moved = await connection.fetch(
+        _SETTLE,
+        *([getattr(one, name) for one in settled] for name in _ENDED),
+        list(felt),
+        # As text: a list in a list would be taken for an array of two dimensions.
+        [json.dumps(health.recent) for health in felt.values()],
+        *([getattr(health, name) for health in felt.values()] for name in _FELT),
     )
-    columns = ([getattr(one, name) for one in settled] for name in _ENDED)
-    moved = await connection.fetch(_SETTLE, *columns)
     return Ended(
         [row["id"] for row in moved if row["state"] == "dead"],
-        await _take_pulse(connection, rows, settled),
+        [(id, h.disabled) for id, h in felt.items() if h.disabled is not None],
     )
 
 
-async def _take_pulse(
-    connection: Connection, rows: Sequence[Row], settled: Sequence[Settled]
-) -> list[tuple[str, Why]]:
-    """Count what ended for each breaker; those that were disabled by it."""
+def _felt(locked: Sequence[Row], settled: Sequence[Settled]) -> dict[str, Health]:
+    """How each subscription fares after the calls that ended."""
     ended: dict[str, list[Settled]] = defaultdict(list)
     for one in settled:
         ended[one.subscription].append(one)
-    changed: list[tuple[str, Health]] = []
-    for row in rows:
-        if row["state"] != "enabled":
-            continue
+    found: dict[str, Health] = {}
+    for row in locked:
         calls = ended[row["id"]]
         delivered = sum(one.state == "delivered" for one in calls)
         before = Health(row["recent"], row["paused_until"], row["failing_since"])
-        health = after(
-            before,
-            delivered=delivered,
-            failed=len(calls) - delivered,
-            gone=any(one.status == 410 for one in calls),
-            now=row["now"],
-        )
-        changed.append((row["id"], health))
-    await connection.executemany(
-        "UPDATE alerts.subscription SET recent = $2, paused_until = $3,"
-        " failing_since = $4, disabled_why = $5,"
-        " state = CASE WHEN $5::text IS NULL THEN state ELSE 'disabled' END,"
-        " disabled_at = CASE WHEN $5::text IS NOT NULL THEN now() END WHERE id = $1",
-        [
-            (id, list(h.recent), h.paused_until, h.failing_since, h.disabled)
-            for id, h in changed
-        ],
-    )
-    return [(id, h.disabled) for id, h in changed if h.disabled is not None]
+        if row["state"] == "enabled":
+            found[row["id"]] = after(
+                before,
+                delivered=delivered,
+                failed=len(calls) - delivered,
+                gone=any(one.status == 410 for one in calls),
+                now=row["now"],
+            )
+    return found

@@ -65,11 +65,11 @@ class Courier:
             self._gathering = None
         try:
             async with self._database.transaction() as connection:
-                await leases.prepare(connection)
-                if done:
-                    await self._tell(connection, await leases.settle(connection, done))
                 room = MOST_AT_ONCE - len(self._posting)
-                due = await leases.claim(connection, self._name, room) if room else []
+                ended, due = await leases.settle_and_claim(
+                    connection, done, self._name, room
+                )
+                await self._tell(connection, ended)
         except Exception:
             self._done = done + self._done  # their leases still hold: try again
             raise
