@@ -21,6 +21,13 @@ LEASE = "30 seconds"
 IN_FLIGHT = 4
 """Posts at once to one subscription, so that a slow one slows nobody else."""
 
+AHEAD = 12
+"""Leases beyond that, which a worker keeps at hand while it alone serves a subscription:
+none is posted until one of the others has ended."""
+
+NOT_SENT = "not_sent"
+"""The error of an attempt that was not made after all: it counts for nothing."""
+
 WAITING = "('pending', 'retrying', 'leased')"
 """Not at their end; a lease that has run out is due like any other."""
 
@@ -65,12 +72,16 @@ def _first(again: int) -> str:
 _CLAIM = f"""
 WITH RECURSIVE room AS MATERIALIZED (
   SELECT s.id, least(
-    CASE WHEN s.paused_until IS NULL THEN {IN_FLIGHT} ELSE 1 END - (
-      SELECT count(*) FROM alerts.delivery d WHERE d.subscription = s.id
-      AND d.state = 'leased' AND d.next_attempt_at > now()),
+    CASE WHEN s.paused_until IS NOT NULL THEN 1 - l.all
+      WHEN l.all = l.mine THEN {IN_FLIGHT + AHEAD} - l.mine
+      ELSE {IN_FLIGHT} - l.all END,
     floor(s.rate_per_second * extract(epoch FROM
       now() + interval '1 second' - greatest(s.spent_until, now())))::bigint) AS most
-  FROM alerts.subscription s WHERE s.id = ANY($3) AND s.state = 'enabled'
+  FROM alerts.subscription s CROSS JOIN LATERAL (
+    SELECT count(*) AS all, count(*) FILTER (WHERE d.claim = $1) AS mine
+    FROM alerts.delivery d WHERE d.subscription = s.id
+      AND d.state = 'leased' AND d.next_attempt_at > now()) l
+  WHERE s.id = ANY($3) AND s.state = 'enabled'
     AND (s.paused_until IS NULL OR s.paused_until <= now())),
 due AS (
   SELECT d.id, d.message, room.id AS subscription FROM room CROSS JOIN LATERAL (
@@ -227,7 +238,7 @@ def _felt(locked: Sequence[Row], settled: Sequence[Settled]) -> dict[str, Health
         ended[one.subscription].append(one)
     found: dict[str, Health] = {}
     for row in locked:
-        calls = ended[row["id"]]
+        calls = [one for one in ended[row["id"]] if one.error != NOT_SENT]
         delivered = sum(one.state == "delivered" for one in calls)
         before = Health(row["recent"], row["paused_until"], row["failing_since"])
         if row["state"] == "enabled":

@@ -115,7 +115,7 @@ def build(
             try:
                 yield
             finally:
-                await courier.drain()
+                await courier.stop()
                 await judge.engine.stop()
 
     return Service(

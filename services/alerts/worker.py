@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -16,16 +17,19 @@ from libs.common.ids import new_id
 from services.alerts import leases, telemetry
 from services.alerts.domain.retries import Verdict, classify, next_attempt
 from services.alerts.domain.signing import sign
-from services.alerts.leases import Ended, Settled
+from services.alerts.leases import IN_FLIGHT, NOT_SENT, Ended, Settled
 from services.alerts.sender import Outcome, Sender
 
 log = structlog.get_logger()
 
-MOST_AT_ONCE = 64
-"""Leases a worker holds: no more than the sender can post without waiting."""
+MOST_AT_ONCE = 256
+"""Leases a worker holds; the sender has connections to post a quarter of them."""
 
-GATHER_SECONDS = 0.002
+GATHER_SECONDS, SETTLED_TOGETHER = 0.002, 8
 """Posts that return together are settled together: one transaction costs about that."""
+
+STALE_SECONDS = 15.0
+"""A lease that is older is not posted any more: it must outlast the post."""
 
 Tell = Callable[[Connection, Ended], Awaitable[None]]
 
@@ -50,6 +54,10 @@ class Courier:
         self._database, self._sender = database, sender
         self._unseal, self._tell, self._jitter = unseal, tell, jitter
         self._name = new_id("wrk")
+        self._turns = defaultdict[str, asyncio.Semaphore](
+            lambda: asyncio.Semaphore(IN_FLIGHT)
+        )
+        self._ending = False
         self._posting: set[asyncio.Task[None]] = set()
         self._done: list[Settled] = []
         self._gathering: asyncio.TimerHandle | None = None
@@ -73,17 +81,17 @@ class Courier:
         except Exception:
             self._done = done + self._done  # their leases still hold: try again
             raise
-        self.asked = time.monotonic()
+        claimed = self.asked = time.monotonic()
         for row in due:
             if row["id"] is not None:
-                task = asyncio.create_task(self._deliver(row))
+                task = asyncio.create_task(self._deliver(row, claimed))
                 self._posting.add(task)
                 task.add_done_callback(self._returned)
         return bool(due)
 
     def _returned(self, task: asyncio.Task[None]) -> None:
         self._posting.discard(task)
-        if not self._posting:
+        if not self._posting or len(self._done) >= SETTLED_TOGETHER:
             self.wake.set()
         elif self._gathering is None:
             loop = asyncio.get_running_loop()
@@ -97,6 +105,11 @@ class Courier:
         """
         return await self.step() and not self._posting
 
+    async def stop(self) -> None:
+        """Let the posts under way end, give back the leases that wait for a turn."""
+        self._ending = True
+        await self.drain()
+
     async def drain(self) -> None:
         """Wait for the posts under way and write how they ended."""
         if self._posting:
@@ -107,21 +120,25 @@ class Courier:
                 await self._tell(connection, ended)
             self._done = []
 
-    async def _deliver(self, row: Row) -> None:
+    async def _deliver(self, row: Row, claimed: float) -> None:
         """Post one message's frozen bytes, signed now, and note how it ended."""
-        started = time.monotonic()
         try:
-            outcome = await self._posted(row)
+            async with self._turns[row["subscription"]]:
+                if self._ending or time.monotonic() - claimed > STALE_SECONDS:
+                    self._done.append(self._given_back(row))
+                    return
+                waited = timedelta(seconds=time.monotonic() - claimed)
+                sent = row["started_at"] + waited
+                outcome = await self._posted(row, int(sent.timestamp()))
         except Exception as error:  # ours, not the subscriber's: it must not go round
             await log.aerror("delivery failed", delivery=row["id"], exc_info=error)
             outcome = Outcome(None, "internal", None, "", 0)
-        spent = timedelta(seconds=time.monotonic() - started)
+        spent = timedelta(seconds=time.monotonic() - claimed)
         settled = self._settled(row, outcome, spent)
         telemetry.count_attempt(row, settled, spent)
         self._done.append(settled)
 
-    async def _posted(self, row: Row) -> Outcome:
-        timestamp = int(row["started_at"].timestamp())
+    async def _posted(self, row: Row, timestamp: int) -> Outcome:
         live = [self._unseal(row["subscription"], one) for one in row["secrets"]]
         headers = {
             "content-type": "application/cloudevents+json",
@@ -133,6 +150,23 @@ class Courier:
             ),
         }
         return await self._sender.post(row["url"], headers, row["body"])
+
+    def _given_back(self, row: Row) -> Settled:
+        """A lease whose turn came too late: it is due again, and uses up no try."""
+        return Settled(
+            delivery=row["id"],
+            subscription=row["subscription"],
+            attempt=row["attempts"],
+            claim=self._name,
+            started_at=row["started_at"],
+            state="retrying",
+            next_attempt_at=row["started_at"],
+            spared=True,
+            status=None,
+            error=NOT_SENT,
+            excerpt="",
+            ms=0,
+        )
 
     def _settled(self, row: Row, outcome: Outcome, spent: timedelta) -> Settled:
         """What becomes of a delivery after an attempt.
