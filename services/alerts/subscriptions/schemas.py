@@ -29,8 +29,10 @@ TYPES = (
     "heartbeat",
     "ping",
 )
-FAMILIES = ("report.*", "period.*", "escalation.*", "rule.*", "subscription.*")
-_PATTERNS = ("*", *FAMILIES, "delivery.*", *TYPES)
+FAMILIES = tuple(
+    dict.fromkeys(f"{name.partition('.')[0]}.*" for name in TYPES if "." in name)
+)
+_PATTERNS = ("*", *FAMILIES, *TYPES)
 
 
 def _known_type(text: str) -> str:
