@@ -2,7 +2,7 @@
 
 from alembic import op
 
-revision = "alerts_3"
+revision = "alerts_delivery"
 down_revision = "alerts_2"
 branch_labels = None
 depends_on = None
