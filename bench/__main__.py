@@ -6,6 +6,7 @@ import asyncio
 import sys
 
 from bench import (
+    delivery,
     end_to_end,
     growth,
     ingest_cases,
@@ -21,6 +22,7 @@ BENCHES = {
     "score_national": score_national.run,
     "reads": reads.run,
     "end_to_end": end_to_end.run,
+    "delivery": delivery.run,
 }
 
 

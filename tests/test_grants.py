@@ -64,6 +64,10 @@ ALLOWED = [
     (ALERTS, "UPDATE alerts.delivery SET state = 'leased'"),
     (ALERTS, "UPDATE alerts.escalation SET state = 'closed'"),
     (ALERTS, "SELECT id FROM alerts.subscription FOR NO KEY UPDATE SKIP LOCKED"),
+    (ALERTS, "SELECT alerts.keep_months(), alerts.forget(10)"),
+    (ALERTS, "INSERT INTO alerts.attempt (delivery, n) VALUES (1, 1)"),
+    (ALERTS, "UPDATE alerts.retired_secret SET until = now()"),
+    (ALERTS, "UPDATE alerts.recovery SET finished_at = now()"),
 ]  # fmt: skip
 
 REFUSED = [
@@ -95,7 +99,9 @@ REFUSED = [
     *((role, "UPDATE scoring.target SET rate = 0") for role in EVERYONE),
     *((role, "DELETE FROM scoring.target") for role in EVERYONE),
     *((role, f"UPDATE alerts.{name} SET escalation = ''") for role in EVERYONE for name in ("entry", "message")),
-    *((role, f"DELETE FROM alerts.{name}") for role in EVERYONE for name in ("entry", "message", "explanation", "escalation", "delivery", "attempt", "rule", "subscription")),
+    *((role, f"DELETE FROM alerts.{name}") for role in EVERYONE for name in ("entry", "message", "explanation", "escalation", "delivery", "attempt", "rule", "subscription", "retired_secret", "recovery")),
+    *((role, "SELECT alerts.keep_month('2022-01-01')") for role in EVERYONE),
+    *((role, "SELECT alerts.forget(10)") for role in (INGEST, SCORING)),
     *((role, f"{deed} ingest.{name}{change}") for role in EVERYONE for name in ("closing", "unit_past", "obligation_past") for deed, change in (("UPDATE", " SET author = ''" if name == "closing" else " SET name = ''"), ("DELETE FROM", ""))),
     *((role, "DELETE FROM ingest.obligation") for role in EVERYONE),
     *((role, "DELETE FROM ingest.calendar_day") for role in EVERYONE),

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from libs.common.service import create_app
+from services.alerts.subscriptions.schemas import TYPES
 from services.process import Which, build
 from tests.support.world import settings_for
 
@@ -189,8 +190,11 @@ def test_nothing_of_openapi_3_0_is_left(document: dict[str, Any]) -> None:
 def test_what_subscribers_get_is_described(document: dict[str, Any]) -> None:
     webhooks = document["webhooks"]
 
-    assert webhooks.keys() >= {"escalation", "report"}
+    assert list(webhooks) == list(TYPES)
     for item in webhooks.values():
+        assert item["post"]["requestBody"]["content"]["application/json"]["schema"]
+        headers = {one["name"] for one in item["post"]["parameters"]}
+        assert headers == {"webhook-id", "webhook-timestamp", "webhook-signature"}
         assert item["post"]["summary"]
         assert item["post"]["description"]
 

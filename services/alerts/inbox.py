@@ -8,6 +8,7 @@ from libs.common import clock, lenses
 from libs.common.database import Connection
 from libs.common.events import Event
 from services.alerts import evaluation, store, usecases
+from services.alerts.cases.sweeping import sweep
 from services.alerts.evaluation import Judge
 from services.alerts.shown import escalation, foretold
 
@@ -56,9 +57,10 @@ async def reports_changed(
 
 
 async def cases_changed(
-    connection: Connection, unit: str, events: Sequence[Event]
+    connection: Connection, judge: Judge, unit: str, events: Sequence[Event]
 ) -> None:
-    """Acknowledge that cases of a unit changed: a batch ends with its last event.
-
-    Rules that watch cases are judged here, once for the unit.
-    """
+    """Judge a unit's cases once for all that changed among them."""
+    now = await clock.business_now(connection)
+    swept = await sweep(connection, judge, now=now, units=[unit])
+    batches = sorted({event.batch for event in events if event.batch})
+    await store.count_of_unit(connection, batches, len(swept.opened), len(swept.closed))

@@ -57,6 +57,21 @@ def of_ping(subscription: str, now: datetime) -> Message:
     return event("ping", None, {"subscription": subscription}, now)
 
 
+def of_heartbeat(now: datetime) -> Message:
+    """A sign of life: who hears none for long has a gap, or we have."""
+    return event("heartbeat", None, {}, now)
+
+
+def of_disabled(data: Mapping[str, Any], key: str, now: datetime) -> Message:
+    """A subscription that was cut off, to the others of its key and to the root."""
+    return event("subscription.disabled", data["under"], data, now, key=key)
+
+
+def of_dead(data: Mapping[str, Any], unit: str, key: str, now: datetime) -> Message:
+    """A delivery that used up its tries, to the subscriptions of its key."""
+    return event("delivery.dead", unit, data, now, key=key)
+
+
 def event(
     type: str,
     unit: str | None,
@@ -66,6 +81,7 @@ def event(
     severity: str | None = None,
     escalation: str | None = None,
     sequence: int | None = None,
+    key: str | None = None,
 ) -> Message:
     """A CloudEvents 1.0 body, made once: every attempt sends exactly these bytes."""
     id = new_id("msg")
@@ -81,4 +97,4 @@ def event(
         event["subject"] = unit
     event["data"] = data
     body = json.dumps(event, ensure_ascii=False, default=str).encode()
-    return Message(id, type, unit, body, severity, escalation, sequence)
+    return Message(id, type, unit, body, severity, escalation, sequence, key)

@@ -12,6 +12,7 @@ from libs.common import clock
 from libs.common.database import Connection, Database
 from libs.common.periods import Period
 from services.alerts import evaluation, store
+from services.alerts.cases.sweeping import sweep
 from services.alerts.domain.deadlines import midnight
 from services.alerts.domain.escalation import OF_THE_DAY
 from services.alerts.domain.expressions import names_in
@@ -38,6 +39,7 @@ async def next_day(database: Database, judge: Judge) -> bool:
         await ready_rules(connection, judge)
         await _judge_reports(connection, judge, day)
         await _judge_scorecards(connection, judge, day)
+        await sweep(connection, judge, now=midnight(day))
         await store.day_done(connection, day)
     return True
 

@@ -1,27 +1,22 @@
-"""HTTP of alerts: rules, evaluations, matters, subscriptions."""
+"""HTTP of alerts: rules, evaluations, matters."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-import structlog
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 
-from libs.common import clock, keys
+from libs.common import clock
 from libs.common.access import Reader, allows, in_scope
-from libs.common.database import Connection, Database, Row
+from libs.common.database import Connection, Database
 from libs.common.http import api_router, database_of, read_period
 from libs.common.ids import new_id
 from libs.common.keys import ROOT, Principal
 from libs.common.paging import Cursor, Limit, Page, bad_cursor, page, read_cursor
 from libs.common.problems import Fault, Text, invalid
-from libs.common.sealing import seal
-from services.alerts import evaluation, messages, outbox, shown, store, usecases
-from services.alerts.domain.addresses import AddressRefused
-from services.alerts.domain.signing import new_secret
+from services.alerts import evaluation, shown, store, usecases
 from services.alerts.domain.vocabulary import VOCABULARY
 from services.alerts.schemas import (
     AcceptanceIn,
@@ -30,28 +25,21 @@ from services.alerts.schemas import (
     NoteIn,
     ReturnIn,
     Severity,
-    SubscriptionIn,
 )
 from services.alerts.shown import (
     Decision,
-    Delivery,
     Escalation,
     EscalationWhole,
     EvaluationShown,
     HandedIn,
-    NewSubscription,
-    Pinged,
-    Subscription,
     Word,
 )
 
-log = structlog.get_logger()
 router = api_router()
 Alerts = Annotated[Database, database_of("alerts")]
 Id = Annotated[str, Path(max_length=64)]
 Responder = Annotated[Principal, allows("responder")]
 Supervisor = Annotated[Principal, allows("supervisor")]
-Subscriber = Annotated[Principal, allows("subscriber")]
 
 
 @router.get("/v1/rules")
@@ -314,140 +302,3 @@ async def send_back(
         reason=body.reason if body else None,
         due=body.due if body else None,
     )
-
-
-@router.post("/v1/subscriptions", status_code=201)
-async def subscribe(
-    body: SubscriptionIn, request: Request, principal: Subscriber, database: Alerts
-) -> NewSubscription:
-    """Subscribe an address. The secret stands in this answer and never again.
-
-    Deliveries are signed by Standard Webhooks; verify them before trusting them.
-    """
-    try:
-        await request.app.state.sender.check(body.url)
-    except AddressRefused as refused:
-        # The subscriber is told nothing of the inside; the operator is.
-        await log.ainfo("address refused", why=refused.why)
-        why = Text(**refused.texts)
-        raise invalid([Fault("/url", refused.code, why)]) from None
-    secret, id = new_secret(secrets.token_bytes), new_id("sub")
-    settings = request.app.state.settings
-    async with database.transaction() as connection:
-        if not principal.sees(body.under) or not await keys.known_units(
-            connection, [body.under]
-        ):
-            raise invalid([_unknown_under(body.under)])
-        row = await outbox.keep_subscription(
-            connection,
-            id,
-            key=principal.key,
-            url=body.url,
-            types=sorted(set(body.types)),
-            under=body.under,
-            min_severity=body.min_severity,
-            secret=seal(settings.key_for("subscription secrets"), id, secret),
-            now=await clock.business_now(connection),
-        )
-    return NewSubscription(**shown.subscription(row), secret=secret)
-
-
-def _unknown_under(code: str) -> Fault:
-    return Fault(
-        "/under",
-        "unknown_unit",
-        Text(f"Không có đơn vị «{code}».", f"There is no unit {code!r}."),
-    )
-
-
-def _whose(principal: Principal) -> str | None:
-    """A key sees its own subscriptions; an admin at the root sees all."""
-    at_root = principal.may("admin") and principal.scope is None
-    return None if at_root else principal.key
-
-
-@router.get("/v1/subscriptions")
-async def list_subscriptions(
-    principal: Subscriber,
-    database: Alerts,
-    limit: Limit = 100,
-    cursor: Cursor = None,
-) -> Page[Subscription]:
-    """The key's subscriptions, without their secrets."""
-    after = read_cursor(cursor, str)
-    async with database.connection() as connection:
-        rows = await outbox.subscriptions(
-            connection,
-            _whose(principal),
-            str(after[0]) if after else None,
-            limit + 1,
-        )
-    return page(rows, limit, lambda r: [r["id"]], shown.subscription)
-
-
-@router.get("/v1/subscriptions/{id}")
-async def get_subscription(
-    id: Id, principal: Subscriber, database: Alerts
-) -> Subscription:
-    """One subscription, without its secret."""
-    async with database.connection() as connection:
-        return shown.subscription(await _found(connection, principal, id))
-
-
-@router.post("/v1/subscriptions/{id}/ping", status_code=202)
-async def ping(id: Id, principal: Subscriber, database: Alerts) -> Pinged:
-    """Send a `ping` through the same guarded way as every other message."""
-    async with database.transaction() as connection:
-        row = await _found(connection, principal, id)
-        now = await clock.business_now(connection)
-        message = messages.of_ping(id, now)
-        await outbox.address_to(connection, message, row["id"])
-    return Pinged(message=message.id)
-
-
-@router.get("/v1/subscriptions/{id}/deliveries")
-async def list_deliveries(
-    id: Id,
-    principal: Subscriber,
-    database: Alerts,
-    limit: Limit = 100,
-    cursor: Cursor = None,
-) -> Page[Delivery]:
-    """What was sent and how each attempt ended, newest first."""
-    before = read_cursor(cursor, int)
-    async with database.reading() as connection:
-        await _found(connection, principal, id)
-        rows = await outbox.deliveries(
-            connection, id, int(str(before[0])) if before else None, limit + 1
-        )
-    return page(rows, limit, lambda r: [r["id"]], shown.delivery)
-
-
-async def _found(connection: Connection, principal: Principal, id: str) -> Row:
-    row = await outbox.subscription(connection, id, _whose(principal))
-    if row is None:
-        raise usecases.no_such("subscription", "đăng ký nhận tin", id)
-    return row
-
-
-webhooks = APIRouter()
-
-
-@webhooks.post("escalation")
-def escalation_webhook() -> None:
-    """A matter opened, was acknowledged, explained or closed; `data` is the matter.
-
-    A CloudEvent in structured JSON with the headers `webhook-id`,
-    `webhook-timestamp` and `webhook-signature` of Standard Webhooks. At least
-    once: drop an id that you have seen. Answer 2xx within ten seconds.
-    """
-
-
-@webhooks.post("report")
-def report_webhook() -> None:
-    """A report was accepted or corrected; `data` names it and its revision."""
-
-
-@webhooks.post("period")
-def period_webhook() -> None:
-    """A period was closed for a unit and all below it; `data` names both."""

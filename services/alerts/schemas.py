@@ -5,37 +5,11 @@ from __future__ import annotations
 import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from libs.common.http import Body, Day, PlainText
-from libs.common.keys import ROOT
-from libs.common.platform import UnitCode
-
-TYPES = (
-    "report.accepted",
-    "report.corrected",
-    "period.closed",
-    "escalation.opened",
-    "escalation.acknowledged",
-    "escalation.explained",
-    "escalation.returned",
-    "escalation.overdue",
-    "escalation.escalated",
-    "escalation.closed",
-    "ping",
-)
-_PATTERNS = ("*", "report.*", "period.*", "escalation.*", *TYPES)
-
-
-def _known_type(text: str) -> str:
-    plain = text.removeprefix("vn.dondoc.")
-    if plain not in _PATTERNS:
-        raise ValueError(f"no such type; write one of {', '.join(_PATTERNS)}")
-    return plain
-
 
 Severity = Literal["low", "medium", "high", "critical"]
-EventType = Annotated[str, AfterValidator(_known_type)]
 Cause = Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
 Link = Annotated[PlainText, Field(pattern=r"^https?://", max_length=2048)]
 
@@ -99,25 +73,3 @@ class ReturnIn(AcceptanceIn):
     """Why more is wanted, and by the end of which day; else three working days."""
 
     due: Day | None = None
-
-
-class SubscriptionIn(Body):
-    """Where to post, and what to hear of."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "url": "https://example.org/hook",
-                "types": ["escalation.*"],
-                "under": "VN",
-            }
-        }
-    )
-
-    url: Annotated[PlainText, Field(min_length=1, max_length=2048)]
-    types: Annotated[
-        list[EventType],
-        Field(min_length=1, max_length=20, examples=[["escalation.*"]]),
-    ]
-    under: UnitCode = ROOT
-    min_severity: Severity | None = None

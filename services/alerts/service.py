@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -24,8 +25,13 @@ from libs.common.settings import Settings
 from services.alerts import inbox, nightly, outbox, rulebook, telemetry, usecases
 from services.alerts.domain.rules import Rule
 from services.alerts.evaluation import Judge, ready_rules
-from services.alerts.routes import router, webhooks
+from services.alerts.routes import router
 from services.alerts.sender import Sender
+from services.alerts.subscriptions import store as subscriptions
+from services.alerts.subscriptions import usecases as subscribing
+from services.alerts.subscriptions.routes import SEALED_FOR
+from services.alerts.subscriptions.routes import router as subscription_router
+from services.alerts.subscriptions.webhooks import webhooks
 from services.alerts.worker import Courier
 
 RULES = Path(__file__).parent / "rules"
@@ -47,8 +53,13 @@ def build(
     database = Database(url, "dondoc_alerts")
     judge = Judge(settings.rule_engine)
     sender = Sender(allow_networks=settings.webhook_networks)
-    key = settings.key_for("subscription secrets")
-    courier = Courier(database, sender, lambda id, sealed: unseal(key, id, sealed))
+    key = settings.key_for(SEALED_FOR)
+    courier = Courier(
+        database,
+        sender,
+        lambda id, sealed: unseal(key, id, sealed),
+        subscribing.tell_of_ends,
+    )
 
     async def judge_scores() -> bool:
         async def handle(
@@ -72,9 +83,12 @@ def build(
         )
 
     async def judge_cases() -> bool:
-        return await consume_one(
-            database, CASES_CHANGED, inbox.cases_changed, backoff=backoff
-        )
+        async def handle(
+            connection: Connection, unit: str, events: Sequence[Event]
+        ) -> None:
+            await inbox.cases_changed(connection, judge, unit, events)
+
+        return await consume_one(database, CASES_CHANGED, handle, backoff=backoff)
 
     async def fire_timers() -> bool:
         return await usecases.fire_timers(database)
@@ -82,13 +96,23 @@ def build(
     async def new_day() -> bool:
         return await nightly.next_day(database, judge)
 
+    async def beat() -> bool:
+        return await subscribing.beat(database)
+
+    async def recover() -> bool:
+        return await subscribing.recover_some(database)
+
+    async def forget() -> bool:
+        return await subscribing.forget(database)
+
     async def engine_health() -> tuple[str, str]:
         health = judge.health()
         return health.state, health.text
 
     async def measure() -> None:
         async with database.connection() as connection:
-            telemetry.OLDEST.set(await outbox.next_due(connection) or 0)
+            telemetry.measure_backlog(await subscriptions.backlog(connection))
+        telemetry.CLAIM_AGE.set(time.monotonic() - courier.asked)
         telemetry.measure_engine(judge.counters())
 
     @asynccontextmanager
@@ -102,14 +126,14 @@ def build(
             try:
                 yield
             finally:
-                await courier.drain()
+                await courier.stop()
                 await judge.stop()
 
     return Service(
         name="alerts",
         summary="Comparisons become escalations, and reach subscribers.",
         database=database,
-        routers=[router],
+        routers=[router, subscription_router],
         webhooks=webhooks,
         loops=[
             Loop("alerts inbox", judge_scores, poll=1.0, topic=SCORES_CHANGED),
@@ -120,11 +144,14 @@ def build(
             Loop("new days", new_day, poll=10.0, topic=clock.MOVED),
             Loop(
                 "deliveries",
-                courier.step,
+                courier.turn,
                 poll=0.25,
                 topic=outbox.DELIVERY,
                 wake=courier.wake,
             ),
+            Loop("heartbeats", beat, poll=10.0),
+            Loop("recoveries", recover, poll=5.0, topic=subscribing.RECOVERY),
+            Loop("retention", forget, poll=3600.0),
         ],
         checks=[Check("engine", engine_health)],
         measure=measure,

@@ -30,6 +30,15 @@ class Due(TypedDict):
     ends_at: str | None
 
 
+class Member(TypedDict):
+    """A case that a matter is about."""
+
+    case: str
+    case_no: str
+    year: int
+    severity: str
+
+
 class Escalation(TypedDict):
     """One standing matter between a unit and the level above it."""
 
@@ -38,6 +47,7 @@ class Escalation(TypedDict):
     title: dict[str, str]
     message: NotRequired[dict[str, str]]
     visibility: NotRequired[str]
+    members: NotRequired[list[Member]]
     unit: str
     period: str | None
     measure: str | None
@@ -162,57 +172,6 @@ class Word(TypedDict):
     en: str
 
 
-class Subscription(TypedDict):
-    """A webhook address and what it wants to hear."""
-
-    id: str
-    url: str
-    types: list[str]
-    under: str
-    min_severity: str | None
-    state: str
-    created_at: str | None
-
-
-class NewSubscription(Subscription):
-    """The subscription with its secret, which is shown once."""
-
-    secret: str
-
-
-class Pinged(TypedDict):
-    """The message that was sent."""
-
-    message: str
-
-
-class Attempt(TypedDict):
-    """How one post ended; `response` is the start of the answer, made harmless."""
-
-    n: int
-    started_at: str | None
-    status: int | None
-    error: str | None
-    response: str | None
-    ms: int | None
-
-
-class Delivery(TypedDict):
-    """One message to one subscription."""
-
-    id: int
-    message: str
-    type: str
-    escalation: str | None
-    sequence: int | None
-    state: str
-    attempts: int
-    created_at: str | None
-    next_attempt_at: str | None
-    delivered_at: str | None
-    log: list[Attempt]
-
-
 def escalation(matter: Mapping[str, Any] | Row, now: datetime) -> Escalation:
     """A matter; `overdue` is computed at the moment of reading."""
     state = State(matter["state"])
@@ -241,6 +200,8 @@ def escalation(matter: Mapping[str, Any] | Row, now: datetime) -> Escalation:
     )
     if matter["message"] is not None:
         shown["message"] = matter["message"]
+    if matter["members"] is not None:
+        shown["members"] = matter["members"]
     if matter["visibility"] != Visibility.UNIT:
         shown["visibility"] = matter["visibility"]
     if matter["why"] is not None:
@@ -322,34 +283,3 @@ def rule(row: Row) -> dict[str, Any]:
         "activated_at": written(row["activated_at"]),
         "source": row["source"],
     }
-
-
-def subscription(row: Row) -> Subscription:
-    """A subscription without its secret."""
-    return Subscription(
-        id=row["id"],
-        url=row["url"],
-        types=row["types"],
-        under=row["under"],
-        min_severity=row["min_severity"],
-        state=row["state"],
-        created_at=written(row["created_at"]),
-    )
-
-
-def delivery(row: Row) -> Delivery:
-    """A delivery with its attempts; a finished one has no next."""
-    waiting = row["state"] in ("pending", "retrying", "leased")
-    return Delivery(
-        id=row["id"],
-        message=row["message"],
-        type=row["type"],
-        escalation=row["escalation"],
-        sequence=row["sequence"],
-        state=row["state"],
-        attempts=row["attempts"],
-        created_at=written(row["created_at"]),
-        next_attempt_at=written(row["next_attempt_at"]) if waiting else None,
-        delivered_at=written(row["delivered_at"]),
-        log=row["log"],
-    )

@@ -340,6 +340,19 @@ async def count_in_batches(
     )
 
 
+async def count_of_unit(
+    connection: Connection, batches: Sequence[str], opened: int, closed: int
+) -> None:
+    """Add to each receipt the matters of a unit's cases that were opened and closed."""
+    await connection.execute(
+        "UPDATE platform.batch SET opened = opened + $2, closed = closed + $3"
+        " WHERE id = ANY($1)",
+        list(batches),
+        opened,
+        closed,
+    )
+
+
 async def arm(connection: Connection, timers: Sequence[tuple[str, Timer]]) -> None:
     """Set the timers of matters; a deadline set anew can pass once more."""
     await connection.executemany(

@@ -9,8 +9,8 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
+    DateTime,
     ForeignKey,
-    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
@@ -185,7 +185,9 @@ message = Table(
     Column("sequence", Integer),
     Column("body", LargeBinary, nullable=False, comment="the bytes that are signed"),
     moment("created_at", now=True),
+    Column("key", Text, comment="whose subscriptions alone hear it; null: everyone's"),
     Index("ix_message_escalation_sequence", "escalation", "sequence"),
+    Index("ix_message_created_at_id", "created_at", "id"),
 )
 
 subscription = Table(
@@ -200,6 +202,49 @@ subscription = Table(
     Column("secret", LargeBinary, nullable=False, comment="sealed, never in clear"),
     Column("state", Text, nullable=False, server_default=text("'enabled'")),
     moment("created_at"),
+    Column("rate_per_second", Integer, comment="null: as fast as it answers"),
+    moment("spent_until", needed=False, comment="how far its rate is used up"),
+    Column(
+        "recent",
+        JSONB,
+        nullable=False,
+        server_default=text("'[]'"),
+        comment="calls and failures of the last minutes, for the breaker",
+    ),
+    moment("paused_until", needed=False, comment="the breaker is open; then a probe"),
+    moment("failing_since", needed=False, comment="nothing was delivered since"),
+    moment("disabled_at", needed=False),
+    Column("disabled_why", Text, comment="gone or failing"),
+    moment("heartbeat_at", needed=False),
+    CheckConstraint("state IN ('enabled', 'disabled', 'deleted')", name="state"),
+)
+
+retired_secret = Table(
+    "retired_secret",
+    alerts,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("subscription", ForeignKey(subscription.c.id), nullable=False, index=True),
+    Column("secret", LargeBinary, nullable=False, comment="sealed, never in clear"),
+    moment("until", comment="it signs beside the new one until then"),
+)
+
+recovery = Table(
+    "recovery",
+    alerts,
+    Column("id", Text, primary_key=True),
+    Column("subscription", ForeignKey(subscription.c.id), nullable=False, index=True),
+    moment("since"),
+    moment("until", comment="what is newer is delivered anyway"),
+    moment("reached_at", comment="how far it has come, with the id"),
+    Column("reached_id", Text, nullable=False, server_default=text("''")),
+    Column("found", Integer, nullable=False, server_default=text("0")),
+    moment("created_at", now=True),
+    moment("finished_at", needed=False),
+    Index(
+        "ix_recovery_unfinished",
+        "created_at",
+        postgresql_where=text("finished_at IS NULL"),
+    ),
 )
 
 delivery = Table(
@@ -212,28 +257,48 @@ delivery = Table(
     Column("sequence", Integer),
     Column("state", Text, nullable=False, server_default=text("'pending'")),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
-    moment("next_attempt_at", needed=False, now=True),
-    moment("lease_until", needed=False),
+    moment("next_attempt_at", needed=False, now=True, comment="leased: when it ends"),
     Column("claim", Text, comment="the fence: only its holder writes the outcome"),
     moment("created_at", now=True),
     moment("delivered_at", needed=False),
+    Column(
+        "spared",
+        Integer,
+        nullable=False,
+        server_default=text("0"),
+        comment="attempts that used up no try",
+    ),
+    moment("acknowledged_at", needed=False, comment="someone knows that it is dead"),
     UniqueConstraint("message", "subscription"),
     CheckConstraint(
-        "state IN ('pending', 'leased', 'retrying', 'delivered', 'held', 'dead')",
+        "state IN ('pending', 'leased', 'retrying', 'delivered', 'withheld', 'dead')",
         name="state",
     ),
     Index(
-        "ix_delivery_waiting",
+        "ix_delivery_due",
         "subscription",
+        text("least(attempts, 1)"),
         "next_attempt_at",
+        "id",
         postgresql_where=text("state IN ('pending', 'retrying', 'leased')"),
+    ),
+    Index(
+        "ix_delivery_leased", "subscription", postgresql_where=text("state = 'leased'")
     ),
     Index(
         "ix_delivery_undone",
         "subscription",
         "escalation",
         "sequence",
-        postgresql_where=text("state NOT IN ('delivered', 'dead')"),
+        postgresql_where=text(
+            "state IN ('pending', 'retrying', 'leased') AND escalation IS NOT NULL"
+        ),
+    ),
+    Index("ix_delivery_subscription_id", "subscription", "id"),
+    Index(
+        "ix_delivery_dead",
+        "subscription",
+        postgresql_where=text("state = 'dead' AND acknowledged_at IS NULL"),
     ),
 )
 
@@ -242,11 +307,17 @@ attempt = Table(
     alerts,
     Column("delivery", BigInteger, primary_key=True),
     Column("n", Integer, primary_key=True),
-    moment("started_at", now=True),
+    Column(
+        "started_at",
+        DateTime(timezone=True),
+        primary_key=True,
+        server_default=text("now()"),
+    ),
     moment("finished_at", needed=False),
     Column("status", Integer),
     Column("error", Text),
     Column("excerpt", Text, comment="the start of the answer, made harmless"),
     Column("ms", Integer),
-    ForeignKeyConstraint(["delivery"], ["alerts.delivery.id"]),
+    comment="a partition for each month, dropped when all of it is 90 days old",
+    postgresql_partition_by="RANGE (started_at)",
 )

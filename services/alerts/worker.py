@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from decimal import Decimal
 
 import structlog
 
-from libs.common.database import Database, Row
+from libs.common.database import Connection, Database, Row
 from libs.common.ids import new_id
-from services.alerts import outbox
+from services.alerts import leases, telemetry
 from services.alerts.domain.retries import Verdict, classify, next_attempt
 from services.alerts.domain.signing import sign
-from services.alerts.outbox import Settled
+from services.alerts.leases import IN_FLIGHT, NOT_SENT, Ended, Settled
 from services.alerts.sender import Outcome, Sender
 
 log = structlog.get_logger()
 
-MOST_AT_ONCE = 64
-"""Leases a worker holds: no more than the sender can post without waiting."""
+MOST_AT_ONCE = 256
+"""Leases a worker holds; the sender has connections to post a quarter of them."""
+
+GATHER_SECONDS, SETTLED_TOGETHER = 0.002, 8
+"""Posts that return together are settled together: one transaction costs about that."""
+
+STALE_SECONDS = 15.0
+"""A lease that is older is not posted any more: it must outlast the post."""
+
+Tell = Callable[[Connection, Ended], Awaitable[None]]
 
 
 def chance() -> Decimal:
@@ -37,39 +47,68 @@ class Courier:
         database: Database,
         sender: Sender,
         unseal: Callable[[str, bytes], str],
+        tell: Tell,
         *,
         jitter: Callable[[], Decimal] = chance,
     ) -> None:
         self._database, self._sender = database, sender
-        self._unseal, self._jitter = unseal, jitter
+        self._unseal, self._tell, self._jitter = unseal, tell, jitter
         self._name = new_id("wrk")
+        self._turns = defaultdict[str, asyncio.Semaphore](
+            lambda: asyncio.Semaphore(IN_FLIGHT)
+        )
+        self._ending = False
         self._posting: set[asyncio.Task[None]] = set()
         self._done: list[Settled] = []
+        self._gathering: asyncio.TimerHandle | None = None
         self.wake = asyncio.Event()
+        self.asked = time.monotonic()
+        """When it last asked for work, and was answered."""
 
     async def step(self) -> bool:
         """Settle what has come back and lease more; True when something was leased."""
         done, self._done = self._done, []
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
         try:
             async with self._database.transaction() as connection:
-                if done:
-                    await outbox.settle(connection, done)
                 room = MOST_AT_ONCE - len(self._posting)
-                claimed = (
-                    await outbox.claim(connection, self._name, room) if room else []
+                ended, due = await leases.settle_and_claim(
+                    connection, done, self._name, room
                 )
+                await self._tell(connection, ended)
         except Exception:
             self._done = done + self._done  # their leases still hold: try again
             raise
-        for row in claimed:
-            task = asyncio.create_task(self._deliver(row))
-            self._posting.add(task)
-            task.add_done_callback(self._returned)
-        return bool(claimed)
+        claimed = self.asked = time.monotonic()
+        for row in due:
+            if row["id"] is not None:
+                task = asyncio.create_task(self._deliver(row, claimed))
+                self._posting.add(task)
+                task.add_done_callback(self._returned)
+        return bool(due)
 
     def _returned(self, task: asyncio.Task[None]) -> None:
         self._posting.discard(task)
-        self.wake.set()
+        if not self._posting or len(self._done) >= SETTLED_TOGETHER:
+            self.wake.set()
+        elif self._gathering is None:
+            loop = asyncio.get_running_loop()
+            self._gathering = loop.call_later(GATHER_SECONDS, self.wake.set)
+
+    async def turn(self) -> bool:
+        """One step of the loop; True when there may be more to do at once.
+
+        While posts are under way it is not worth asking again: each that returns wakes
+        the loop, and so does each new message.
+        """
+        return await self.step() and not self._posting
+
+    async def stop(self) -> None:
+        """Let the posts under way end, give back the leases that wait for a turn."""
+        self._ending = True
+        await self.drain()
 
     async def drain(self) -> None:
         """Wait for the posts under way and write how they ended."""
@@ -77,45 +116,76 @@ class Courier:
             await asyncio.wait(self._posting)
         if self._done:
             async with self._database.transaction() as connection:
-                await outbox.settle(connection, self._done)
+                ended = await leases.settle(connection, self._done)
+                await self._tell(connection, ended)
             self._done = []
 
-    async def _deliver(self, row: Row) -> None:
+    async def _deliver(self, row: Row, claimed: float) -> None:
         """Post one message's frozen bytes, signed now, and note how it ended."""
         try:
-            outcome = await self._posted(row)
+            async with self._turns[row["subscription"]]:
+                if self._ending or time.monotonic() - claimed > STALE_SECONDS:
+                    self._done.append(self._given_back(row))
+                    return
+                waited = timedelta(seconds=time.monotonic() - claimed)
+                sent = row["started_at"] + waited
+                outcome = await self._posted(row, int(sent.timestamp()))
         except Exception as error:  # ours, not the subscriber's: it must not go round
             await log.aerror("delivery failed", delivery=row["id"], exc_info=error)
             outcome = Outcome(None, "internal", None, "", 0)
-        now = datetime.fromtimestamp(row["now"], UTC)
-        spent = timedelta(milliseconds=outcome.duration_ms)
-        self._done.append(self._settled(row, outcome, now + spent))
+        spent = timedelta(seconds=time.monotonic() - claimed)
+        settled = self._settled(row, outcome, spent)
+        telemetry.count_attempt(row, settled, spent)
+        self._done.append(settled)
 
-    async def _posted(self, row: Row) -> Outcome:
+    async def _posted(self, row: Row, timestamp: int) -> Outcome:
+        live = [self._unseal(row["subscription"], one) for one in row["secrets"]]
         headers = {
             "content-type": "application/cloudevents+json",
             "user-agent": "dondoc",
             "webhook-id": row["message"],
-            "webhook-timestamp": str(row["now"]),
+            "webhook-timestamp": str(timestamp),
             "webhook-signature": sign(
-                [self._unseal(row["subscription"], row["secret"])],
-                id=row["message"],
-                timestamp=row["now"],
-                body=row["body"],
+                live, id=row["message"], timestamp=timestamp, body=row["body"]
             ),
         }
         return await self._sender.post(row["url"], headers, row["body"])
 
-    def _settled(self, row: Row, outcome: Outcome, now: datetime) -> Settled:
+    def _given_back(self, row: Row) -> Settled:
+        """A lease whose turn came too late: it is due again, and uses up no try."""
+        return Settled(
+            delivery=row["id"],
+            subscription=row["subscription"],
+            attempt=row["attempts"],
+            claim=self._name,
+            started_at=row["started_at"],
+            state="retrying",
+            next_attempt_at=row["started_at"],
+            spared=True,
+            status=None,
+            error=NOT_SENT,
+            excerpt="",
+            ms=0,
+        )
+
+    def _settled(self, row: Row, outcome: Outcome, spent: timedelta) -> Settled:
+        """What becomes of a delivery after an attempt.
+
+        A probe that fails and a 410 say something of the subscription and nothing of
+        the message: they use up none of its tries.
+        """
+        verdict = classify(outcome.status)
+        spared = verdict is Verdict.GONE or (verdict is Verdict.RETRY and row["probe"])
+        now = row["started_at"] + spent
         later = None
-        match classify(outcome.status):
+        match verdict:
             case Verdict.DELIVERED:
                 state = "delivered"
             case Verdict.GONE:
-                state = "held"
+                state, later = "retrying", now
             case Verdict.RETRY:
                 later = next_attempt(
-                    row["attempts"],
+                    row["attempts"] - row["spared"] - spared,
                     status=outcome.status,
                     retry_after=outcome.retry_after,
                     now=now,
@@ -123,13 +193,16 @@ class Courier:
                 )
                 state = "retrying" if later else "dead"
         return Settled(
-            row["id"],
-            row["attempts"],
-            self._name,
-            state,
-            later,
-            outcome.status,
-            outcome.error,
-            outcome.excerpt,
-            outcome.duration_ms,
+            delivery=row["id"],
+            subscription=row["subscription"],
+            attempt=row["attempts"],
+            claim=self._name,
+            started_at=row["started_at"],
+            state=state,
+            next_attempt_at=later,
+            spared=spared,
+            status=outcome.status,
+            error=outcome.error,
+            excerpt=outcome.excerpt,
+            ms=outcome.duration_ms,
         )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,27 @@ from cryptography.exceptions import InvalidTag
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from structlog.testing import capture_logs
 
-from libs.common.ids import new_id
 from libs.common.sealing import unseal
-from services.alerts import outbox
+from services.alerts import leases, outbox
 from services.alerts.domain.retries import WAITS
-from services.alerts.outbox import IN_FLIGHT, Message, Settled
+from services.alerts.leases import AHEAD, IN_FLIGHT, Settled
+from services.alerts.outbox import Message
 from services.alerts.sender import Sender
+from services.alerts.subscriptions.usecases import tell_of_ends
 from services.alerts.worker import Courier
 from tests.support.databases import Copy, Stage, copy_of, stage
+from tests.support.delivering import (
+    all_in,
+    courier,
+    deliveries,
+    leases_end,
+    pinged,
+    states,
+    subscribed,
+    time_passes,
+    told,
+    worked,
+)
 from tests.support.subscriber import Post, subscriber
 from tests.support.world import World, until
 
@@ -67,89 +79,26 @@ async def world(url: str) -> AsyncIterator[World]:
         yield running
 
 
-@asynccontextmanager
-async def courier(world: World) -> AsyncIterator[Courier]:
-    """One more worker, as another process has it."""
-    key = world.settings.key_for("subscription secrets")
-    async with Sender(allow_networks=world.settings.webhook_networks) as sender:
-        yield Courier(
-            world.database("alerts"),
-            sender,
-            lambda id, sealed: unseal(key, id, sealed),
-        )
-
-
-async def subscribed(
-    world: World, url: str, *, client: httpx.AsyncClient | None = None, **more: Any
-) -> dict[str, Any]:
-    body = {"url": url, "types": ["*"], **more}
-    answer = await (client or world.admin).post("/v1/subscriptions", json=body)
-    assert answer.status_code == 201, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
-
-
-async def pinged(world: World, subscription: dict[str, Any]) -> str:
-    answer = await world.admin.post(f"/v1/subscriptions/{subscription['id']}/ping")
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["message"])
-
-
-async def told(
-    world: World,
-    type: str = "escalation.opened",
-    unit: str = "VN",
-    severity: str | None = "medium",
-    escalation: str | None = None,
-    sequence: int | None = None,
-) -> str:
-    """Announce a message to all whom it concerns; its id."""
-    id = new_id("msg")
-    body = json.dumps({"id": id, "type": f"vn.dondoc.{type}"}).encode()
-    async with world.database("alerts").transaction() as connection:
-        await outbox.announce(
-            connection, [Message(id, type, unit, body, severity, escalation, sequence)]
-        )
-    return id
-
-
-async def deliveries(
-    world: World, subscription: dict[str, Any]
-) -> list[dict[str, Any]]:
-    """Oldest first."""
-    place = f"/v1/subscriptions/{subscription['id']}/deliveries"
-    answer = await world.admin.get(place)
-    assert answer.status_code == 200, answer.text
-    found: list[dict[str, Any]] = answer.json()["items"]
-    return found[::-1]
-
-
-async def states(world: World, subscription: dict[str, Any]) -> list[str]:
-    return [one["state"] for one in await deliveries(world, subscription)]
-
-
-async def all_in(world: World, subscription: dict[str, Any], state: str) -> None:
-    """Come back when every delivery is in this state."""
-
-    async def there() -> bool:
-        found = await states(world, subscription)
-        return bool(found) and set(found) == {state}
-
-    await until(there)
-
-
-async def time_passes(world: World) -> None:
-    """Whatever waits for another try is due now."""
-    await world.owner.execute(
-        "UPDATE alerts.delivery SET next_attempt_at = now() WHERE state = 'retrying'"
+def ended(row: Any, worker: str, state: str, **more: Any) -> Settled:
+    """The outcome of an attempt that this worker made."""
+    given = {
+        "attempt": row["attempts"],
+        "next_attempt_at": None,
+        "spared": False,
+        "status": 200,
+        **more,
+    }
+    return Settled(
+        delivery=row["id"],
+        subscription=row["subscription"],
+        claim=worker,
+        started_at=row["started_at"],
+        state=state,
+        error=None,
+        excerpt="",
+        ms=5,
+        **given,
     )
-
-
-async def worked(*couriers: Courier) -> None:
-    """Let workers settle, claim and post until nothing is due."""
-    await asyncio.gather(*(one.drain() for one in couriers))
-    while any([await one.step() for one in couriers]):
-        await asyncio.gather(*(one.drain() for one in couriers))
 
 
 # A real subscriber ---------------------------------------------------------------------
@@ -297,7 +246,7 @@ async def test_gone_disables_the_subscription_and_holds_its_messages(
         return 410
 
     async with subscriber(gone) as there, courier(still_world) as worker:
-        made = await subscribed(still_world, there.url)
+        made = await subscribed(still_world, there.url, types=["escalation.*"])
         await pinged(still_world, made)
         await worked(worker)
         later = await told(still_world)
@@ -308,7 +257,7 @@ async def test_gone_disables_the_subscription_and_holds_its_messages(
     held, pending = await deliveries(still_world, made)
     assert shown["state"] == "disabled"
     assert len(there.posts) == 1
-    assert (held["state"], pending["state"], pending["message"]) == ("held", "pending", later)  # fmt: skip
+    assert (held["state"], pending["state"], pending["message"]) == ("held", "held", later)  # fmt: skip
 
 
 async def test_after_ten_tries_it_is_dead_and_the_next_goes_on(
@@ -318,7 +267,7 @@ async def test_after_ten_tries_it_is_dead_and_the_next_goes_on(
         return 503 if post.id == first else 204
 
     async with subscriber(answer) as there, courier(still_world) as worker:
-        made = await subscribed(still_world, there.url)
+        made = await subscribed(still_world, there.url, types=["escalation.*"])
         first = await told(still_world, escalation="esc_1", sequence=1)
         second = await told(still_world, escalation="esc_1", sequence=2)
         for tries in range(1, len(WAITS) + 2):
@@ -347,12 +296,10 @@ async def test_what_a_dead_worker_held_goes_out_again_under_the_same_id(
         made = await subscribed(still_world, there.url)
         id = await pinged(still_world, made)
         async with still_world.database("alerts").transaction() as connection:
-            (leased,) = await outbox.claim(connection, "dead worker", 64)
+            (leased,) = await leases.claim(connection, "dead worker", 64)
         await worked(worker)
         meanwhile = list(there.ids)
-        await still_world.owner.execute(
-            "UPDATE alerts.delivery SET lease_until = now() - interval '1 s'"
-        )
+        await leases_end(still_world)
         await worked(worker)
 
     (delivery,) = await deliveries(still_world, made)
@@ -374,14 +321,14 @@ async def test_an_outcome_that_comes_after_its_lease_changes_nothing(
     alerts = still_world.database("alerts")
 
     async with alerts.transaction() as connection:
-        (first,) = await outbox.claim(connection, "slow", 64)
-    await still_world.owner.execute("UPDATE alerts.delivery SET lease_until = now() - interval '1 s'")  # fmt: skip
+        (first,) = await leases.claim(connection, "slow", 64)
+    await leases_end(still_world)
     async with alerts.transaction() as connection:
-        (second,) = await outbox.claim(connection, "quick", 64)
+        (second,) = await leases.claim(connection, "quick", 64)
     before = await still_world.owner.fetchrow("SELECT * FROM alerts.delivery")
     async with alerts.transaction() as connection:
-        outcome = Settled(first["id"], first["attempts"], "slow", late, None, 200, None, "", 5)  # fmt: skip
-        await outbox.settle(connection, [outcome])
+        outcome = ended(first, "slow", late)
+        await leases.settle(connection, [outcome])
     after = await still_world.owner.fetchrow("SELECT * FROM alerts.delivery")
 
     assert (first["attempts"], second["attempts"]) == (1, 2)
@@ -398,12 +345,12 @@ async def test_the_same_worker_s_earlier_lease_is_refused_too(
     alerts = still_world.database("alerts")
     for _ in range(2):
         async with alerts.transaction() as connection:
-            (row,) = await outbox.claim(connection, "worker", 64)
-        await still_world.owner.execute("UPDATE alerts.delivery SET lease_until = now() - interval '1 s'")  # fmt: skip
+            (row,) = await leases.claim(connection, "worker", 64)
+        await leases_end(still_world)
 
     async with alerts.transaction() as connection:
-        outcome = Settled(row["id"], 1, "worker", "delivered", None, 200, None, "", 5)
-        await outbox.settle(connection, [outcome])
+        outcome = ended(row, "worker", "delivered", attempt=1)
+        await leases.settle(connection, [outcome])
 
     assert await states(still_world, made) == ["leased"]
 
@@ -454,7 +401,7 @@ async def test_workers_together_hold_no_more_than_the_cap_of_a_subscription(
             return there.inside == IN_FLIGHT
 
         await until(full)
-        assert (await states(still_world, made)).count("leased") == IN_FLIGHT
+        assert (await states(still_world, made)).count("leased") <= IN_FLIGHT + AHEAD
         may_answer.set()
         await worked(one, other)
         await all_in(still_world, made, "delivered")
@@ -472,11 +419,11 @@ async def test_a_subscription_that_one_worker_claims_is_passed_over_by_another(
     alerts = still_world.database("alerts")
 
     async with asyncio.timeout(10), alerts.transaction() as one:
-        first = await outbox.claim(one, "one", IN_FLIGHT - 1)
+        first = await leases.claim(one, "one", IN_FLIGHT - 1)
         async with alerts.transaction() as other:
-            meanwhile = await outbox.claim(other, "other", 64)
+            meanwhile = await leases.claim(other, "other", 64)
     async with alerts.transaction() as other:
-        after = await outbox.claim(other, "other", 64)
+        after = await leases.claim(other, "other", 64)
 
     assert (len(first), len(meanwhile), len(after)) == (IN_FLIGHT - 1, 0, 1)
 
@@ -672,7 +619,7 @@ async def test_a_revoked_key_s_subscription_gets_nothing_more(
         await worked(worker)
 
     assert there.ids == [before]
-    assert await states(still_world, made) == ["delivered", "pending"]
+    assert await states(still_world, made) == ["delivered", "held"]
 
 
 async def test_a_subscription_is_seen_by_its_key_and_by_the_root_alone(
@@ -779,6 +726,7 @@ async def test_an_address_that_leads_inside_later_is_refused_when_sending(
                 still_world.database("alerts"),
                 strict,
                 lambda id, sealed: unseal(key, id, sealed),
+                tell_of_ends,
             )
             await worked(worker)
 

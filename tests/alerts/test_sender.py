@@ -3,20 +3,18 @@
 import asyncio
 import gzip
 import ssl
+import tracemalloc
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from services.alerts.domain.addresses import AddressRefused
 from services.alerts.sender import KEPT_BYTES, Outcome, Resolver, Sender, excerpt
+from tests.support.tls import certified
 
 pytestmark = pytest.mark.anyio
 
@@ -456,44 +454,13 @@ def tls(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """A server that proves to be one.example.vn, and a client that believes its issuer."""
-    folder: Path = tmp_path_factory.mktemp("tls")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    today = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(today - timedelta(days=1))
-        .not_valid_after(today + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName("one.example.vn")]),
-            critical=False,
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    (folder / "server.pem").write_bytes(private + pem)
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(folder / "server.pem")
-    return server, ssl.create_default_context(cadata=pem.decode())
+    return certified(tmp_path_factory.mktemp("tls"), "one.example.vn")
 
 
 async def test_the_certificate_is_that_of_the_name_and_not_of_the_address(
     tls: tuple[ssl.SSLContext, ssl.SSLContext],
 ):
     server, client = tls
-
-    async def loopback(host: str, port: int) -> Sequence[str]:
-        return ["127.0.0.1"]
 
     async with (
         subscriber(answering(response(204)), tls=server) as it,
@@ -522,3 +489,84 @@ async def test_an_unknown_issuer_is_refused_and_nothing_goes_out_in_plain(
 
     assert (outcome.status, outcome.error) == (None, "tls")
     assert it.requests == []
+
+
+async def loopback(_: str, __: int) -> Sequence[str]:
+    return ["127.0.0.1"]
+
+
+async def test_an_expired_certificate_is_refused(tmp_path: Path):
+    server, client = certified(tmp_path, "one.example.vn", days=-1)
+    async with (
+        subscriber(answering(response(204)), tls=server) as it,
+        Sender(allow_networks=LOOPBACK, resolver=loopback, tls=client) as sender,
+    ):
+        outcome = await sender.post(f"https://one.example.vn:{it.port}/", HEADERS, b"")
+
+    assert (outcome.status, outcome.error) == (None, "tls")
+    assert it.requests == []
+
+
+async def test_an_old_protocol_is_refused(
+    tls: tuple[ssl.SSLContext, ssl.SSLContext], tmp_path: Path
+):
+    server, _ = certified(tmp_path, "one.example.vn")
+    with warnings.catch_warnings(action="ignore"):
+        server.minimum_version = ssl.TLSVersion.TLSv1
+        server.maximum_version = ssl.TLSVersion.TLSv1_1
+    server.set_ciphers("ALL:@SECLEVEL=0")
+    async with (
+        subscriber(answering(response(204)), tls=server) as it,
+        Sender(allow_networks=LOOPBACK, resolver=loopback, tls=tls[1]) as sender,
+    ):
+        outcome = await sender.post(f"https://one.example.vn:{it.port}/", HEADERS, b"")
+
+    assert (outcome.status, outcome.error) == (None, "tls")
+    assert it.requests == []
+
+
+async def test_a_reset_in_mid_answer_is_a_lost_connection():
+    async def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-le")
+        await writer.drain()
+        writer.transport.abort()
+
+    outcome, _ = await post_to(reset)
+
+    assert outcome.status is None
+    assert outcome.error in ("connection_lost", "protocol")
+
+
+@pytest.mark.parametrize("talk", [flood, endless_chunks])
+async def test_no_answer_takes_memory(talk: Talk):
+    """Of a gigabyte and of endless chunks, what is kept is what is counted."""
+    async with subscriber(talk) as it, Sender(allow_networks=LOOPBACK) as sender:
+        await sender.post(it.url, HEADERS, b"{}")
+        tracemalloc.start()
+        try:
+            for _ in range(3):
+                await sender.post(it.url, HEADERS, b"{}")
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+    assert peak < 10_000_000
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "deflate", "zstd"])
+async def test_no_coding_is_undone_in_memory(coding: str):
+    bomb = response(200, gzip.compress(bytes(50_000_000), 1), f"content-encoding: {coding}")  # fmt: skip
+    async with (
+        subscriber(answering(bomb)) as it,
+        Sender(allow_networks=LOOPBACK) as sender,
+    ):
+        tracemalloc.start()
+        try:
+            outcome = await sender.post(it.url, HEADERS, b"{}")
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+    assert outcome.status == 200
+    assert len(outcome.excerpt.encode()) <= KEPT_BYTES
+    assert peak < 10_000_000

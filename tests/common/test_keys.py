@@ -295,6 +295,13 @@ PERMITTED: dict[str, set[str]] = {
     "POST /v1/subscriptions": only("subscriber"),
     "GET /v1/subscriptions": only("subscriber"),
     "GET /v1/subscriptions/{id}": only("subscriber"),
+    "PATCH /v1/subscriptions/{id}": only("subscriber"),
+    "DELETE /v1/subscriptions/{id}": only("subscriber"),
+    "POST /v1/subscriptions/{id}/rotate": only("subscriber"),
+    "POST /v1/subscriptions/{id}/enable": only("subscriber"),
+    "POST /v1/subscriptions/{id}/recover": only("subscriber"),
+    "POST /v1/deliveries/{id}/retry": only("subscriber"),
+    "POST /v1/deliveries/{id}/acknowledge": only("subscriber"),
     "POST /v1/subscriptions/{id}/ping": only("subscriber"),
     "GET /v1/subscriptions/{id}/deliveries": only("subscriber"),
     "POST /v1/keys": ROOT_ADMIN,
@@ -315,7 +322,7 @@ async def tried(client: httpx.AsyncClient, route: str) -> int:
     """Ask with no more than the route itself: nobody is served, some are let in."""
     method, path = route.split()
     path = re.sub(r"{(id)}", "4711", path).replace("{period}", "2022M05")
-    body = {} if method in ("POST", "PUT") else None
+    body = {} if method in ("POST", "PUT", "PATCH") else None
     # No two askings are one: each is a key of its own, taken on every route.
     once = {"Idempotency-Key": f"k{next(_numbers)}"}
     path = re.sub(r"{\w+}", "none", path)

@@ -117,7 +117,12 @@ def _judged(row: Row, known: Facts, decision: Decision) -> Judged:
 def _named(one: Mapping[str, object]) -> dict[str, object]:
     order = one["severity"]
     assert isinstance(order, int)
-    return {**one, "severity": store.severity_of(order)}
+    return {
+        "case": f"cas_{one['case']:013d}",
+        "case_no": one["case_no"],
+        "year": one["year"],
+        "severity": store.severity_of(order),
+    }
 
 
 def _move(

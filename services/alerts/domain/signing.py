@@ -13,6 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 TOLERANCE_SECONDS = 300
 _PREFIX = "whsec_"
 _SECRET_BYTES = 32
+MOST_SECRETS = 10
+"""Live at once: the newest and older ones whose overlap runs."""
+
 _SEVERAL = 16  # signatures a header may hold; more is not a rotation but an attack
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")

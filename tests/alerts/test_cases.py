@@ -1,0 +1,100 @@
+"""Rules of cases: one matter for all cases of a unit, whose members come and go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.alerts.test_reports_owed import clock_at
+from tests.ingest.cases.sending import case, plant
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+RULE = "enforceable-over-one-year"
+
+
+async def send(world: World, *cases: dict[str, Any]) -> dict[str, Any]:
+    answer = await world.admin.post("/v1/cases", json={"cases": list(cases)})
+    return await world.evaluated(answer.raise_for_status().json()["batch"])
+
+
+async def matters(world: World, rule: str = RULE) -> list[dict[str, Any]]:
+    found = await world.admin.get("/v1/escalations", params={"rule": rule})
+    items: list[dict[str, Any]] = found.raise_for_status().json()["items"]
+    return items
+
+
+def old(number: int, **more: Any) -> dict[str, Any]:
+    return case(number, decided_on="2020-05-04", status_since="2020-05-10", **more)
+
+
+@pytest.fixture
+async def planted(world: World) -> World:
+    await plant(world)
+    return world
+
+
+async def test_all_cases_of_a_unit_are_one_matter_and_the_worst_speaks(
+    planted: World,
+) -> None:
+    ended = await send(
+        planted, old(1, reason_code="tranh_chap"), old(2), case(3), old(4, unit="B1")
+    )
+
+    found = {m["unit"]: m for m in await matters(planted)}
+    assert ended["escalations"] == {"opened": 2, "closed": 0}
+    assert found.keys() == {"A1", "B1"}
+    mine = found["A1"]
+    assert (mine["severity"], mine["facts"]["members"]) == ("high", 2)
+    assert [m["case_no"] for m in mine["members"]] == ["2/QĐ-THA", "1/QĐ-THA"]
+    assert (mine["period"], mine["measure"], mine["category"]) == (None, None, None)
+    assert mine["due"]["on"] == "2022-04-04"
+    assert mine["message"]["vi"].startswith("A1 có 2 việc")
+    assert (mine["decided_by"], mine["addressed_to"]) == ("both", "A1")
+
+
+async def test_members_leave_and_the_last_one_closes_the_matter(planted: World) -> None:
+    await send(planted, old(1), old(2, reason_code="tranh_chap"))
+
+    await send(planted, old(1, status="completed", as_of="2022-03-05"))
+    [left] = await matters(planted)
+    assert (left["facts"]["members"], left["severity"]) == (1, "medium")
+    assert [m["case_no"] for m in left["members"]] == ["2/QĐ-THA"]
+
+    ended = await send(planted, old(2, status="completed", as_of="2022-03-05"))
+    [closed] = await matters(planted)
+    assert (closed["state"], closed["closed_as"]) == ("closed", "data")
+    assert ended["escalations"] == {"opened": 0, "closed": 1}
+
+    await send(planted, old(5))
+    states = sorted(m["state"] for m in await matters(planted))
+    assert states == ["closed", "open"], "after a matter is closed a new one may open"
+
+
+async def test_a_case_comes_of_age_as_the_day_begins(planted: World) -> None:
+    await send(planted, case(1, decided_on="2021-03-10", status_since="2021-03-11"))
+    assert await matters(planted) == []
+
+    await clock_at(planted, "2022-03-12T09:00:00+07:00")
+
+    [found] = await matters(planted)
+    assert found["opened_at"] == "2022-03-11T00:00:00+07:00", "past the anniversary"
+
+
+async def test_the_members_are_kept_whole(planted: World) -> None:
+    await send(planted, *(old(n) for n in range(60)))
+
+    [found] = await matters(planted)
+    kept = await planted.owner.fetchval("SELECT count(*) FROM alerts.member")
+    assert (found["facts"]["members"], len(found["members"]), kept) == (60, 50, 60)
+
+
+async def test_the_same_cases_again_move_nothing(planted: World) -> None:
+    await send(planted, old(1), old(2))
+    [before] = await matters(planted)
+
+    await send(planted, case(3))
+
+    [after] = await matters(planted)
+    assert after == before
