@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Protocol
 
-from libs.common import working_days
+from libs.common import clock, working_days
 from libs.common.database import Connection, Row
 from libs.common.ids import new_id
 from libs.common.periods import Period
@@ -28,6 +28,7 @@ from services.alerts.domain.timers import Timer, timers_of
 from services.alerts.domain.vocabulary import printed
 from services.alerts.domain.watching import WORDS
 from services.alerts.domain.wording import worded
+from services.alerts.duties import store as duties
 from services.alerts.engine import Decision
 from services.alerts.store import Entry
 from services.alerts.subjects import Subject
@@ -44,7 +45,7 @@ class Judged:
     decision: Decision
     trace: tuple[TraceLeaf, ...]
     inhibited_by: str | None = None
-    """The matter that keeps this one from opening."""
+    """The matter, or the exemption, that keeps this one from opening."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,7 @@ async def move(
     ids = sorted({one.decision.rule.id for one in decided})
     is_working = await working_days.calendar(connection)
     standing = await store.matters_of(connection, code, ids)
+    exempted = await duties.exempted(connection, ids, clock.day_of(now))
     moves = Moves(now, is_working)
     for one in decided:
         subject = one.subject
@@ -154,7 +156,7 @@ async def move(
         change = advance(standing_of(current), finding)
         if change in (Change.OPENED, Change.REOPENED):
             keeps = (i.matter["id"] for i in inhibitors if i.keeps(one, code))
-            one.inhibited_by = next(keeps, None)
+            one.inhibited_by = exempted.get((rule, subject.unit)) or next(keeps, None)
         if change is not None and one.inhibited_by is None:
             found.moved(moves.move(current, change, one, finding, code), change)
     await moves.write(connection, actor)

@@ -18,6 +18,7 @@ from services.alerts.domain.escalation import OF_THE_DAY
 from services.alerts.domain.expressions import names_in
 from services.alerts.domain.rules import Rule
 from services.alerts.domain.watching import Watch
+from services.alerts.duties.inheritance import pass_on
 from services.alerts.evaluation import Judge, ready_rules
 
 MOST_DAYS = 40
@@ -40,6 +41,7 @@ async def next_day(database: Database, judge: Judge) -> bool:
         await _judge_reports(connection, judge, day)
         await _judge_scorecards(connection, judge, day)
         await sweep(connection, judge, now=midnight(day))
+        await pass_on(connection, midnight(day))
         await store.day_done(connection, day)
     return True
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query, Request
@@ -14,24 +13,17 @@ from libs.common.database import Connection, Database
 from libs.common.http import api_router, database_of, read_period
 from libs.common.ids import new_id
 from libs.common.keys import ROOT, Principal
-from libs.common.paging import Cursor, Limit, Page, bad_cursor, page, read_cursor
+from libs.common.paging import Cursor, Limit, Page, page, read_cursor
 from libs.common.problems import Fault, Text, invalid
 from services.alerts import evaluation, shown, store, usecases
 from services.alerts.domain.vocabulary import VOCABULARY
+from services.alerts.duties.usecases import supervised
 from services.alerts.schemas import (
-    AcceptanceIn,
     EvaluationIn,
-    ExplanationIn,
-    NoteIn,
-    ReturnIn,
-    Severity,
 )
 from services.alerts.shown import (
     Decision,
-    Escalation,
-    EscalationWhole,
     EvaluationShown,
-    HandedIn,
     Word,
 )
 
@@ -136,7 +128,7 @@ async def _reached(connection: Connection, principal: Principal) -> list[str] | 
     """The units that its evaluation reaches; None for an admin at the root."""
     if principal.may("admin") and principal.scope is None:
         return None
-    return sorted(await usecases.supervised(connection, principal))
+    return sorted(await supervised(connection, principal))
 
 
 @router.get("/v1/decisions")
@@ -168,137 +160,4 @@ async def list_decisions(
         limit,
         lambda r: [r["rule"], r["unit"], r["measure"], r["category"]],
         shown.decision,
-    )
-
-
-@router.get("/v1/escalations")
-async def list_escalations(
-    principal: Reader,
-    database: Alerts,
-    state: Literal["open", "explained", "returned", "closed"] | None = None,
-    unit: Annotated[str | None, Query(max_length=40)] = None,
-    under: Annotated[str, Query(max_length=40)] = ROOT,
-    rule: Annotated[str | None, Query(max_length=64)] = None,
-    severity: Severity | None = None,
-    overdue: bool | None = None,
-    limit: Limit = 100,
-    cursor: Cursor = None,
-) -> Page[Escalation]:
-    """Matters between units and the level above them, oldest first."""
-    after = _opened_after(cursor)
-    async with database.reading() as connection:
-        now = await clock.business_now(connection)
-        units = await in_scope(connection, principal, under)
-        if unit is not None:
-            await in_scope(connection, principal, unit)
-            units = [code for code in units if code == unit]
-        rows = await store.matters_listed(
-            connection,
-            units=units,
-            state=state,
-            rule=rule,
-            severity=severity,
-            overdue=overdue,
-            now=now,
-            after=after,
-            limit=limit + 1,
-        )
-    return page(
-        rows,
-        limit,
-        lambda r: [r["opened_at"].isoformat(), r["id"]],
-        lambda row: shown.escalation(row, now),
-    )
-
-
-def _opened_after(cursor: str | None) -> tuple[object, ...] | None:
-    keys_ = read_cursor(cursor, str, str)
-    if keys_ is None:
-        return None
-    try:
-        opened_at = datetime.fromisoformat(str(keys_[0])).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise bad_cursor() from None
-    return opened_at, keys_[1]
-
-
-@router.get("/v1/escalations/{id}")
-async def get_escalation(
-    id: Id, principal: Reader, database: Alerts
-) -> EscalationWhole:
-    """One matter with its facts, trace, basis, what was handed in, and its history."""
-    async with database.reading() as connection:
-        now = await clock.business_now(connection)
-        row = await store.matter(connection, id)
-        if row is None or not principal.sees(row["unit"]):
-            raise usecases.no_such("escalation", "vụ việc", id)
-        entries = await store.history(connection, id)
-        handed_in = await store.explanations(connection, id)
-    return EscalationWhole(
-        **shown.escalation(row, now),
-        explanations=[shown.explanation(one) for one in handed_in],
-        history=[shown.entry(one) for one in entries],
-    )
-
-
-@router.post("/v1/escalations/{id}/acknowledge")
-async def acknowledge(
-    id: Id, principal: Responder, database: Alerts, body: NoteIn | None = None
-) -> Escalation:
-    """Say that the unit knows of it. It never stops the clock."""
-    note = body.note if body else None
-    return await usecases.acknowledge(database, principal, id, note)
-
-
-@router.post("/v1/escalations/{id}/explanations", status_code=201)
-async def hand_in(
-    id: Id, body: ExplanationIn, principal: Responder, database: Alerts
-) -> HandedIn:
-    """Hand in an explanation, a plan or a report; it stops the clock."""
-    return await usecases.hand_in(
-        database,
-        principal,
-        id,
-        causes=body.causes,
-        text=body.text,
-        remedies=[r.model_dump(mode="json") for r in body.remedies],
-        attachments=body.attachments,
-    )
-
-
-Number = Annotated[int, Path(ge=1, lt=2**31)]
-
-
-@router.post("/v1/escalations/{id}/explanations/{n}/accept")
-async def accept(
-    id: Id,
-    n: Number,
-    principal: Supervisor,
-    database: Alerts,
-    body: AcceptanceIn | None = None,
-) -> Escalation:
-    """Accept what a unit below handed in: the matter is closed."""
-    reason = body.reason if body else None
-    return await usecases.accept(database, principal, id, n, reason)
-
-
-@router.post("/v1/escalations/{id}/explanations/{n}/return")
-async def send_back(
-    id: Id,
-    n: Number,
-    principal: Supervisor,
-    database: Alerts,
-    body: ReturnIn | None = None,
-) -> Escalation:
-    """Return what a unit below handed in for more, with a new deadline.
-
-    By the end of `due`, or within three working days where none is given.
-    """
-    return await usecases.send_back(
-        database,
-        principal,
-        id,
-        n,
-        reason=body.reason if body else None,
-        due=body.due if body else None,
     )

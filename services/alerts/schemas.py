@@ -5,13 +5,11 @@ from __future__ import annotations
 import datetime
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from libs.common.http import Body, Day, PlainText
+from libs.common.http import Body, Day
 
 Severity = Literal["low", "medium", "high", "critical"]
-Cause = Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
-Link = Annotated[PlainText, Field(pattern=r"^https?://", max_length=2048)]
 
 
 class EvaluationIn(Body):
@@ -26,50 +24,3 @@ class EvaluationIn(Body):
         | None
     ) = None
     dry_run: bool = False
-
-
-class NoteIn(Body):
-    """A remark for the log."""
-
-    note: Annotated[PlainText, Field(min_length=1, max_length=2000)] | None = None
-
-
-class RemedyIn(Body):
-    """What will be done, by when."""
-
-    text: Annotated[PlainText, Field(min_length=1, max_length=4000)]
-    by: Day
-
-
-class ExplanationIn(Body):
-    """An explanation, a plan or a report: causes, text, remedies."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "causes": ["large_cases"],
-                "text": "Nhiều việc giá trị lớn, tài sản chưa bán được.",
-                "remedies": [{"text": "Giao chỉ tiêu tuần", "by": "2022-03-31"}],
-            }
-        }
-    )
-
-    causes: Annotated[
-        list[Cause],
-        Field(min_length=1, max_length=20, examples=[["pandemic", "tet_holiday"]]),
-    ]
-    text: Annotated[PlainText, Field(min_length=1, max_length=20_000)]
-    remedies: Annotated[list[RemedyIn], Field(max_length=50, default_factory=list)]
-    attachments: Annotated[list[Link], Field(max_length=20, default_factory=list)]
-
-
-class AcceptanceIn(Body):
-    """Why it is accepted, if there is something to say."""
-
-    reason: Annotated[PlainText, Field(min_length=1, max_length=2000)] | None = None
-
-
-class ReturnIn(AcceptanceIn):
-    """Why more is wanted, and by the end of which day; else three working days."""
-
-    due: Day | None = None

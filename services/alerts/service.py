@@ -24,6 +24,7 @@ from libs.common.service import Check, Service
 from libs.common.settings import Settings
 from services.alerts import inbox, nightly, outbox, rulebook, telemetry, usecases
 from services.alerts.domain.rules import Rule
+from services.alerts.duties.routes import router as duties_router
 from services.alerts.evaluation import Judge, ready_rules
 from services.alerts.routes import router
 from services.alerts.sender import Sender
@@ -133,7 +134,7 @@ def build(
         name="alerts",
         summary="Comparisons become escalations, and reach subscribers.",
         database=database,
-        routers=[router, subscription_router],
+        routers=[router, duties_router, subscription_router],
         webhooks=webhooks,
         loops=[
             Loop("alerts inbox", judge_scores, poll=1.0, topic=SCORES_CHANGED),

@@ -411,23 +411,33 @@ async def fired(connection: Connection, timers: Sequence[tuple[str, int]]) -> No
     )
 
 
+# An ended unit's way up begins at what it became.
 _ABOVE = """
-WITH RECURSIVE up AS (
-  SELECT code, parent, 0 AS steps FROM platform.unit
-  WHERE code = $1 AND valid_from <= $2 AND (valid_to IS NULL OR valid_to > $2)
-  UNION ALL
-  SELECT u.code, u.parent, up.steps + 1 FROM up JOIN platform.unit u
-    ON u.code = up.parent AND u.valid_from <= $2
-    AND (u.valid_to IS NULL OR u.valid_to > $2)
-  WHERE up.steps < $3)
-SELECT code FROM up ORDER BY steps DESC LIMIT 1
+WITH RECURSIVE heir AS (
+  SELECT $1::text AS code
+  UNION SELECT l.successor FROM heir JOIN platform.lineage l
+    ON l.predecessor = heir.code AND l.effective <= $2),
+standing AS (
+  SELECT code, parent FROM platform.unit
+  WHERE valid_from <= $2 AND (valid_to IS NULL OR valid_to > $2)),
+up AS (
+  SELECT * FROM (SELECT s.code, s.parent, 0 AS steps FROM heir JOIN standing s USING (code)
+    ORDER BY s.code LIMIT 1) first
+  UNION ALL SELECT s.code, s.parent, steps + 1 FROM up JOIN standing s ON s.code = up.parent)
+SELECT code FROM up WHERE steps > 0 ORDER BY steps
 """
+
+
+async def units_above(connection: Connection, unit: str, day: date) -> list[str]:
+    """The units above one as the tree stood on a day, the nearest first."""
+    rows = await connection.fetch(_ABOVE, unit, day)
+    return [row["code"] for row in rows]
 
 
 async def unit_above(connection: Connection, unit: str, levels: int, day: date) -> str:
     """The unit so many levels up as the tree stood on a day; at the root it stays."""
-    found: str | None = await connection.fetchval(_ABOVE, unit, day, levels)
-    return found or unit
+    above = await units_above(connection, unit, day)
+    return above[min(levels, len(above)) - 1] if above and levels else unit
 
 
 async def matter_for_update(connection: Connection, id: str) -> Row | None:
@@ -494,11 +504,13 @@ async def matters_listed(
     rule: str | None,
     severity: str | None,
     overdue: bool | None,
+    hidden: Sequence[str],
     now: datetime,
     after: tuple[object, ...] | None,
     limit: int,
 ) -> list[Row]:
-    """Matters of these units, oldest first."""
+    """Matters of these units, oldest first; those of `hidden` only as far as a unit
+    itself may see them."""
     return await connection.fetch(
         "SELECT * FROM alerts.escalation WHERE unit = ANY($1)"
         " AND ($2::text IS NULL OR state = $2) AND ($3::text IS NULL OR rule = $3)"
@@ -506,6 +518,7 @@ async def matters_listed(
         " AND ($5::bool IS NULL OR $5 = (state IN ('open', 'returned')"
         "  AND ends_at IS NOT NULL AND ends_at <= $6))"
         " AND ($7::timestamptz IS NULL OR (opened_at, id) > ($7, $8))"
+        " AND (visibility = 'unit' OR unit <> ALL($10))"
         " ORDER BY opened_at, id LIMIT $9",
         list(units),
         state,
@@ -515,6 +528,7 @@ async def matters_listed(
         now,
         *(after or (None, None)),
         limit,
+        list(hidden),
     )
 
 

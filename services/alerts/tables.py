@@ -127,6 +127,24 @@ escalation = Table(
     Index("ix_escalation_opened_at_id", "opened_at", "id"),
 )
 
+exemption = Table(
+    "exemption",
+    alerts,
+    Column("id", Text, primary_key=True),
+    Column("unit", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("until", Date, nullable=False, comment="the last day that it holds"),
+    Column("document", JSONB, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("author", Text, nullable=False, comment="the API key"),
+    moment("made_at"),
+    moment("ended_at", needed=False),
+    Column("ended_by", Text),
+    Column("end_reason", Text),
+    Index("ix_exemption_rule_unit", "rule", "unit"),
+    comment="units that owe nothing under a rule for a while",
+)
+
 member = Table(
     "member",
     alerts,

@@ -21,6 +21,7 @@ from services.alerts.domain.escalation import Change, Finding, advance
 from services.alerts.domain.rules import Closes, Outcome, Owes, Rule
 from services.alerts.domain.vocabulary import Facts
 from services.alerts.domain.watching import Watch
+from services.alerts.duties import store as duties
 from services.alerts.engine import Decision
 from services.alerts.evaluation import Judge, ready_rules
 from services.alerts.matters import OURSELVES, Judged, Matter, Moves, standing_of
@@ -69,9 +70,11 @@ async def sweep(
     await store.find(connection, rules, day, units)
     spoken = await _spoken(connection, judge, rules, day)
     moves = Moves(now, await working_days.calendar(connection))
+    exempted = await duties.exempted(connection, [rule.id for rule in rules], day)
     for rule in rules:
         current = await store.open_matters(connection, rule.id, units)
-        for unit in sorted(current.keys() | spoken[rule.id].keys()):
+        wanted = {u for u in spoken[rule.id] if (rule.id, u) not in exempted}
+        for unit in sorted(current.keys() | wanted):
             _move(rule, current.get(unit), spoken[rule.id].get(unit), moves, swept)
     await moves.write(connection, OURSELVES)
     await store.keep_members(connection, [rule.id for rule in rules], units)

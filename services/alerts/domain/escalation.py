@@ -31,6 +31,11 @@ class Change(StrEnum):
     RETURNED = "returned"
     OVERDUE = "overdue"
     ESCALATED = "escalated"
+    TAKEN_BACK = "taken_back"
+    RENEWED = "renewed"
+    WITHDRAWN = "withdrawn"
+    EXEMPTED = "exempted"
+    INHERITED = "inherited"
 
 
 OF_THE_DAY = frozenset({"at", "days_left", "obligation.wdays_late"})
@@ -46,6 +51,13 @@ ANNOUNCED: Mapping[Change, str] = {
     Change.RETURNED: "escalation.returned",
     Change.OVERDUE: "escalation.overdue",
     Change.ESCALATED: "escalation.escalated",
+    # What stands again, or is owed anew, is open as it was at first.
+    Change.TAKEN_BACK: "escalation.opened",
+    Change.RENEWED: "escalation.opened",
+    Change.WITHDRAWN: "escalation.closed",
+    Change.EXEMPTED: "escalation.closed",
+    # Another unit hears of it from now on, at the same level.
+    Change.INHERITED: "escalation.escalated",
 }
 """The changes that subscribers hear of; the others stand in the log."""
 

@@ -1,0 +1,1 @@
+"""What people do with matters: take note, explain, judge, escalate, exempt."""
