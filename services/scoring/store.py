@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,6 +12,9 @@ from libs.common.database import Connection, Row
 from libs.common.periods import Period
 from services.scoring.heritage import line_of
 from services.scoring.past import MOVEMENTS
+
+Cell = tuple[str, int, str, str]
+"""Unit, year, measure and category: what a target is a target of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class TargetRow:
     document: Mapping[str, object]
 
     @property
-    def cell(self) -> tuple[str, int, str, str]:
+    def cell(self) -> Cell:
         """What it is a target of."""
         return self.unit, self.year, self.measure, self.category
 
@@ -47,21 +51,32 @@ async def current_targets(connection: Connection, year: int) -> list[TargetRow]:
     return [TargetRow(**row) for row in rows]
 
 
-async def set_before(
-    connection: Connection, targets: Sequence[TargetRow]
-) -> set[tuple[int, str, date]]:
-    """(index, number, date) of every document that set a target of the same cell."""
+async def one_writer_of_targets(connection: Connection, years: Iterable[int]) -> None:
+    """Hold the targets of these years until the transaction ends."""
+    for year in sorted(years):
+        await connection.execute("SELECT pg_advisory_xact_lock(11, $1)", year)
+
+
+async def chains(
+    connection: Connection, cells: Iterable[Cell]
+) -> dict[Cell, list[TargetRow]]:
+    """All that was ever set for these cells, each in the order in which it was set."""
+    unit, year, measure, category = zip(*set(cells), strict=True)
     rows = await connection.fetch(
-        "SELECT n - 1 AS index, document->>'number' AS number,"
-        " (document->>'date')::date AS date FROM scoring.target JOIN unnest($1::text[],"
-        "  $2::int[], $3::text[], $4::text[]) WITH ORDINALITY"
-        "  AS t (unit, year, measure, category, n) USING (unit, year, measure, category)",
-        [t.unit for t in targets],
-        [t.year for t in targets],
-        [t.measure for t in targets],
-        [t.category for t in targets],
+        "SELECT unit, year, measure, category, rate, operator, basis, document"
+        " FROM scoring.target JOIN unnest($1::text[], $2::int[], $3::text[], $4::text[])"
+        "  AS t (unit, year, measure, category) USING (unit, year, measure, category)"
+        " ORDER BY id",
+        unit,
+        year,
+        measure,
+        category,
     )
-    return {(row["index"], row["number"], row["date"]) for row in rows}
+    found: dict[Cell, list[TargetRow]] = defaultdict(list)
+    for row in rows:
+        target = TargetRow(**row)
+        found[target.cell].append(target)
+    return found
 
 
 async def keep_targets(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -15,11 +16,12 @@ from libs.common.periods import Period
 from libs.common.problems import Fault, Text, invalid
 from libs.common.upserts import Upserted
 from services.scoring import computing, indicators, shown, shown_indicators, store
+from services.scoring.domain.amendments import Decision, contradiction
 from services.scoring.domain.indicators import Indicator, values
 from services.scoring.domain.pace import Days
-from services.scoring.domain.yardsticks import rate_for
+from services.scoring.domain.yardsticks import in_periods, out_of_year, rate_for
 from services.scoring.shown_indicators import ExplainedScorecard
-from services.scoring.store import TargetRow
+from services.scoring.store import Cell, TargetRow
 
 
 async def rescore(
@@ -157,13 +159,11 @@ async def put_targets(
     """Keep new and amended targets, and queue the periods of their years."""
     async with database.transaction() as connection:
         await _check_targets(connection, principal, targets)
+        await store.one_writer_of_targets(connection, {t.year for t in targets})
+        chains = await store.chains(connection, [t.cell for t in targets])
+        known = set(chains)
+        changed = _following(targets, chains)
         now = await clock.business_now(connection)
-        before = {
-            held.cell: held
-            for year in sorted({t.year for t in targets})
-            for held in await store.current_targets(connection, year)
-        }
-        changed = [t for t in targets if before.get(t.cell) != t]
         await store.keep_targets(connection, changed, principal.key, now)
         years = {t.year for t in changed}
         periods = await store.scored_periods(connection)
@@ -171,7 +171,7 @@ async def put_targets(
         await publish(
             connection, [News(FIGURES_CHANGED, p, None, None) for p in sorted(touched)]
         )
-    created = sum(t.cell not in before for t in changed)
+    created = len({t.cell for t in changed} - known)
     return Upserted(
         created=created,
         updated=len(changed) - created,
@@ -183,12 +183,13 @@ async def _check_targets(
     connection: Connection, principal: Principal, targets: Sequence[TargetRow]
 ) -> None:
     known = await keys.known_units(connection, [t.unit for t in targets])
-    faults, seen = [], set()
+    faults = []
     for index, target in enumerate(targets):
+        where = f"/targets/{index}"
         if target.unit not in known or not principal.sees(target.unit):
             faults.append(
                 Fault(
-                    f"/targets/{index}/unit",
+                    f"{where}/unit",
                     "unknown_unit",
                     Text(
                         f"Không có đơn vị «{target.unit}».",
@@ -196,46 +197,44 @@ async def _check_targets(
                     ),
                 )
             )
-        if target.cell in seen:
-            faults.append(Fault(f"/targets/{index}", "duplicate_row", _TWICE))
-        seen.add(target.cell)
-    if not faults:
-        faults = _out_of_chain(targets, await store.set_before(connection, targets))
+        for key, code, text in out_of_year(target.basis, target.year):
+            faults.append(Fault(f"{where}/basis/{key}", code, text))
     if faults:
         raise invalid(faults)
 
 
-def _out_of_chain(
-    targets: Sequence[TargetRow], set_before: Set[tuple[int, str, date]]
-) -> list[Fault]:
-    """Amendments of what no document set, or of what was decided later."""
-    faults = []
-    for index, target in enumerate(targets):
-        amends = target.document.get("amends")
-        days = [day for i, number, day in set_before if (i, number) == (index, amends)]
-        if amends is None:
+def _following(
+    targets: Sequence[TargetRow], chains: dict[Cell, list[TargetRow]]
+) -> list[TargetRow]:
+    """Those that are new, put at the end of their chains; the others are there."""
+    faults, changed, sent = [], [], defaultdict[Cell, list[TargetRow]](list)
+    for index, sent_as in enumerate(targets):
+        target = replace(sent_as, basis=in_periods(sent_as.basis))
+        where, chain = f"/targets/{index}", chains.setdefault(target.cell, [])
+        if target in sent[target.cell]:
+            faults.append(Fault(where, "duplicate_row", _TWICE))
+        sent[target.cell].append(target)
+        if target in chain:
             continue
-        if not days:
-            pointer = f"/targets/{index}/document/amends"
-            faults.append(Fault(pointer, "amends_unknown", _sets_none(str(amends))))
-        elif date.fromisoformat(str(target.document["date"])) < min(days):
-            pointer = f"/targets/{index}/document/date"
-            faults.append(Fault(pointer, "amends_later", _earlier(min(days))))
-    return faults
+        wrong = contradiction([_decision(t) for t in chain], _decision(target))
+        if wrong:
+            member, code, text = wrong
+            faults.append(Fault(f"{where}/document/{member}", code, text))
+        else:
+            chain.append(target)
+            changed.append(target)
+    if faults:
+        raise invalid(faults)
+    return changed
 
 
-def _sets_none(number: str) -> Text:
-    return Text(
-        f"«{number}» chưa giao chỉ tiêu này; hãy gửi văn bản đó trước, hoặc bỏ amends.",
-        f"{number!r} set no target of this unit, year, measure and category; send that"
-        " document first, or leave `amends` out.",
-    )
-
-
-def _earlier(day: date) -> Text:
-    return Text(
-        f"Văn bản sửa đổi có ngày trước văn bản được sửa ({day}).",
-        f"The amending document is dated before the one it amends ({day}).",
+def _decision(target: TargetRow) -> Decision:
+    document = target.document
+    amends = document.get("amends")
+    return Decision(
+        str(document["number"]),
+        date.fromisoformat(str(document["date"])),
+        None if amends is None else str(amends),
     )
 
 
