@@ -60,7 +60,10 @@ class VersionShown(TypedDict):
 
 
 class IndicatorShown(TypedDict):
-    """One computed figure, explained; `rate_of` names whose own rate it is."""
+    """One computed figure, explained; `rate_of` names whose own rate it is.
+
+    With a `category`, it is a figure of the rows of that category alone.
+    """
 
     id: str
     title: Bilingual
@@ -72,13 +75,18 @@ class IndicatorShown(TypedDict):
 
 
 class IndicatorValue(TypedDict):
-    """One indicator of one row; null with a why."""
+    """One indicator of one row; null with a why.
+
+    `target` is what a decision asks of everyone in that year, `met` whether it is.
+    """
 
     value: str | None
     numerator: int | None
     denominator: int | None
     version: int
     why: str | None
+    target: DutyShown | None
+    met: bool | None
 
 
 class Reported(TypedDict):
@@ -151,8 +159,8 @@ def _version(one: Version) -> VersionShown:
         version=one.number,
         valid_from=one.valid_from.isoformat(),
         valid_to=_day(one.valid_to),
-        numerator=list(one.numerator),
-        denominator=list(one.denominator),
+        numerator=list(one.fraction.numerator),
+        denominator=list(one.fraction.denominator),
         note=_both(one.note) if one.note else None,
         basis=_basis(one.basis) if one.basis else None,
         target=_duty(one.target) if one.target else None,
@@ -194,6 +202,8 @@ def explained(
                 denominator=v.denominator,
                 version=v.version,
                 why=v.why,
+                target=_duty(v.target) if v.target else None,
+                met=v.met,
             )
             for v in values
         },

@@ -17,7 +17,8 @@ from libs.common.problems import Fault, Text, invalid
 from libs.common.upserts import Upserted
 from services.scoring import computing, indicators, shown, shown_indicators, store
 from services.scoring.domain.amendments import Decision, contradiction
-from services.scoring.domain.indicators import Indicator, values
+from services.scoring.domain.indicators import Row as IndicatorRow
+from services.scoring.domain.indicators import definition, values
 from services.scoring.domain.pace import Days
 from services.scoring.domain.yardsticks import in_periods, out_of_year, rate_for
 from services.scoring.shown_indicators import ExplainedScorecard
@@ -86,13 +87,18 @@ async def explained(
     for card in cards:
         cell = card["measure"], card["category"]
         row = reported.get(cell)
-        counts = {**row, "done": row["counted"]} if row else dict(card)
+        columns = {**row, "done": row["counted"]} if row else dict(card)
+        counts = (card[name] for name in ("done", "enforceable", "rate"))
         found.append(
             shown_indicators.explained(
                 shown.scorecard(card, seen.known_at, seen.days),
                 row,
-                values(indicators.shipped(), *cell, period.end, counts),
-                _definition(card["measure"]),
+                values(
+                    indicators.shipped(),
+                    IndicatorRow(*cell, columns, *counts),
+                    period.end,
+                ),
+                definition(indicators.shipped(), *cell),
                 period.end,
                 [p for p in parts if (p["measure"], p["category"]) == cell]
                 if card["last_basis"] == "restated"
@@ -100,11 +106,6 @@ async def explained(
             )
         )
     return found
-
-
-def _definition(measure: str) -> Indicator | None:
-    """The indicator that the rate of a measure is."""
-    return next((i for i in indicators.shipped() if measure in i.rate_of), None)
 
 
 async def preview(connection: Connection, batch: str, period: Period) -> None:
