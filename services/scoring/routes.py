@@ -23,7 +23,7 @@ from libs.common.periods import Period
 from libs.common.platform import Moment
 from libs.common.problems import NotFound, Text, unknown_unit_in_path
 from libs.common.upserts import Upserted
-from services.scoring import appendix, shown, store, usecases
+from services.scoring import appendix, explaining, shown, store, usecases
 from services.scoring.schemas import Category, Measure, TargetsIn
 from services.scoring.shown import (
     Ranking,
@@ -150,7 +150,7 @@ async def get_scorecards(
         if not rows:
             await in_scope(connection, principal, unit)
             raise _not_reported(unit, cut)
-        items = await usecases.explained(connection, rows, cut, seen)
+        items = await explaining.explained(connection, rows, cut, seen)
     return UnitScorecards(unit=unit, period=cut.code, items=items)
 
 

@@ -45,7 +45,9 @@ class Shortfall(TypedDict):
 class LastYear(TypedDict):
     """The same cut a year earlier; `none` says why there is no comparison.
 
-    `restated` with why `by_shares` was apportioned from a unit that was split.
+    `as_reported` is the unit's own row, `rolled_up` the sum of its children where it
+    had none, `restated` that of the units it came from; with why `by_shares` it was
+    apportioned from a unit that was split.
     """
 
     period: str

@@ -9,8 +9,6 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from libs.common.database import Connection, Row
-from libs.common.periods import Period
-from services.scoring.heritage import line_of
 from services.scoring.past import MOVEMENTS
 
 Cell = tuple[str, int, str, str]
@@ -201,41 +199,6 @@ FIGURE_COLUMNS = (
     *("resolved", "resolved_in_time"),
 )
 """What a report may hold of one row."""
-
-
-async def figures_of(connection: Connection, unit: str, period: str) -> list[Row]:
-    """The rows that a unit reported for a period, with what scoring reads of them."""
-    return await connection.fetch(
-        f"SELECT measure, category, f.revision, document, document_date, published_rate,"
-        f" {', '.join(f'f.{name}' for name in FIGURE_COLUMNS)}, form, received_at,"
-        " scoring.numerator(measure, done, completed, terminated, reduced, resolved,"
-        "  resolved_in_time) AS counted"
-        " FROM ingest.current_figure f LEFT JOIN ingest.published_report r"
-        "  ON r.unit = f.unit AND r.period = f.period AND r.revision = f.revision"
-        " WHERE f.unit = $1 AND f.period = $2",
-        unit,
-        period,
-    )
-
-
-async def predecessors_of(
-    connection: Connection, unit: str, period: Period
-) -> list[Row]:
-    """What the units that it came from had a year earlier, and its share of each."""
-    last = period.year_earlier()
-    return await connection.fetch(
-        "WITH RECURSIVE tree AS (SELECT $1::text AS period, code FROM platform.unit"
-        "  WHERE valid_from <= $2 AND (valid_to IS NULL OR valid_to > $2)),"
-        f" {line_of('heritage', '$4')}"
-        " SELECT part, share, measure, category, done, enforceable FROM heritage"
-        " JOIN scoring.rated_figure f ON f.unit = part AND f.period = $3"
-        " WHERE heritage.unit = $5 ORDER BY part",
-        period.code,
-        period.end,
-        last.code,
-        last.end,
-        unit,
-    )
 
 
 async def ranking(

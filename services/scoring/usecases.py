@@ -9,19 +9,16 @@ from datetime import date, datetime
 
 from libs.common import clock, keys, lenses, working_days
 from libs.common.clock import written
-from libs.common.database import Connection, Database, Row
+from libs.common.database import Connection, Database
 from libs.common.events import FIGURES_CHANGED, News, publish
 from libs.common.keys import Principal
 from libs.common.periods import Period
 from libs.common.problems import Fault, Text, invalid
 from libs.common.upserts import Upserted
-from services.scoring import computing, indicators, shown, shown_indicators, store
+from services.scoring import computing, shown, store
 from services.scoring.domain.amendments import Decision, contradiction
-from services.scoring.domain.indicators import Row as IndicatorRow
-from services.scoring.domain.indicators import definition, values
 from services.scoring.domain.pace import Days
 from services.scoring.domain.yardsticks import in_periods, out_of_year, rate_for
-from services.scoring.shown_indicators import ExplainedScorecard
 from services.scoring.store import Cell, TargetRow
 
 
@@ -70,42 +67,6 @@ async def cards_as_known(
     await lenses.as_known_at(connection, known_at)
     await computing.compute(connection, period, await _held(connection, period))
     return store.COMPUTED
-
-
-async def explained(
-    connection: Connection, cards: Sequence[Row], period: Period, seen: Seen
-) -> list[ExplainedScorecard]:
-    """Scorecards of one unit, each with the rows and definitions behind it."""
-    unit: str = cards[0]["unit"]
-    reported = {
-        (row["measure"], row["category"]): row
-        for row in await store.figures_of(connection, unit, period.code)
-    }
-    restated = any(card["last_basis"] == "restated" for card in cards)
-    parts = await store.predecessors_of(connection, unit, period) if restated else []
-    found = []
-    for card in cards:
-        cell = card["measure"], card["category"]
-        row = reported.get(cell)
-        columns = {**row, "done": row["counted"]} if row else dict(card)
-        counts = (card[name] for name in ("done", "enforceable", "rate"))
-        found.append(
-            shown_indicators.explained(
-                shown.scorecard(card, seen.known_at, seen.days),
-                row,
-                values(
-                    indicators.shipped(),
-                    IndicatorRow(*cell, columns, *counts),
-                    period.end,
-                ),
-                definition(indicators.shipped(), *cell),
-                period.end,
-                [p for p in parts if (p["measure"], p["category"]) == cell]
-                if card["last_basis"] == "restated"
-                else [],
-            )
-        )
-    return found
 
 
 async def preview(connection: Connection, batch: str, period: Period) -> None:
