@@ -1,4 +1,4 @@
-"""The SQL of what stands behind a figure: rows, children, predecessors, targets."""
+"""The SQL of what stands behind a figure: rows, sums, predecessors, medians."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from libs.common.database import Connection, Row
 from libs.common.periods import Period
 from services.scoring.heritage import line_of
+from services.scoring.past import MOVEMENTS, SERIES, TOUCHED
 from services.scoring.store import FIGURE_COLUMNS
 
 
@@ -143,5 +144,44 @@ async def targets_of(
         "  AND recorded_at <= (SELECT platform.known_at())"
         " ORDER BY unit, measure, category, id DESC",
         year,
+        list(units),
+    )
+
+
+# What a score was computed of, by the very statement that computed it.
+_OF_SCORES = (
+    SERIES.replace(TOUCHED, "true")
+    .replace("$13", "$3")
+    .replace("$14", "$4")
+    .rstrip(",\n")
+)
+_SCORED = ", ".join(
+    f"('{name}', '{against}', m.{name}, {table}.{name}_median, {table}.{name}_mad)"
+    for name in MOVEMENTS
+    for against, table in (("history", "outlier"), ("peers", "peers"))
+)
+
+
+async def scores_of(
+    connection: Connection, period: Period, units: Sequence[str]
+) -> list[Row]:
+    """Each movement of these units in a month, its median, and the distance from it."""
+    months = period.two_years()
+    return await connection.fetch(
+        "WITH RECURSIVE tree AS MATERIALIZED ("
+        "  SELECT $1::text AS period, code, kind FROM platform.unit"
+        "  WHERE valid_from <= $2 AND (valid_to IS NULL OR valid_to > $2)),"
+        f" {_OF_SCORES}"
+        " SELECT m.unit, m.measure, movement, against, moved, median, mad FROM moves m"
+        " JOIN tree ON tree.code = m.unit"
+        " LEFT JOIN outlier ON outlier.unit = m.unit AND outlier.measure = m.measure"
+        " LEFT JOIN peers ON peers.kind = tree.kind AND peers.measure = m.measure"
+        f" CROSS JOIN LATERAL (VALUES {_SCORED})"
+        "  AS v (movement, against, moved, median, mad)"
+        " WHERE m.idx = 25 AND m.unit = ANY($5)",
+        period.code,
+        period.end,
+        [month.code for month in months],
+        months[0].start if months else period.start,
         list(units),
     )

@@ -13,7 +13,7 @@ from libs.common.database import Row
 from libs.common.http import api_router, read_period
 from libs.common.keys import ROOT
 from libs.common.paging import Cursor, Limit, Page, page, read_cursor
-from services.scoring import indicators, shown_indicators, shown_workload, store
+from services.scoring import behind, indicators, shown_indicators, shown_workload, store
 from services.scoring.routes import Kind, KnownAt, PeriodIn, Scoring
 from services.scoring.shown_indicators import IndicatorShown
 from services.scoring.shown_workload import Outlier, UnitLoad, Workload
@@ -68,7 +68,21 @@ async def list_outliers(
             after=int(str(after[0])) if after else 0,
             limit=limit + 1,
         )
-    return page(rows, limit, lambda row: [row["line"]], shown_workload.outlier)
+        units = {row["unit"] for row in rows[:limit]}
+        computed_of = {
+            _score(row): row
+            for row in await behind.scores_of(connection, cut, sorted(units))
+        }
+    return page(
+        rows,
+        limit,
+        lambda row: [row["line"]],
+        lambda row: shown_workload.outlier(row, computed_of.get(_score(row))),
+    )
+
+
+def _score(row: Row) -> tuple[str, str, str, str]:
+    return row["unit"], row["measure"], row["movement"], row["against"]
 
 
 @router.get("/v1/workload/{period}")

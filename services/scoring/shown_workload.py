@@ -13,7 +13,11 @@ from services.scoring.shown_past import text
 
 
 class Outlier(TypedDict):
-    """One movement and how unusual it is, in the unit's past or among its peers."""
+    """One movement and how unusual it is, in the unit's past or among its peers.
+
+    It `moved` by percent of what is to be enforced (`reclassified`: points of the
+    enforceable share); the score is (moved − median) / (1.4826 × mad).
+    """
 
     unit: str
     name: str
@@ -22,6 +26,9 @@ class Outlier(TypedDict):
     measure: str
     movement: str
     against: str
+    moved: str | None
+    median: str | None
+    mad: str | None
     score: str
     illustrative: bool
 
@@ -82,8 +89,8 @@ class Workload(TypedDict):
     next: str | None
 
 
-def outlier(row: Row) -> Outlier:
-    """One scored movement."""
+def outlier(row: Row, behind: Row | None) -> Outlier:
+    """One scored movement, and what the score was computed of."""
     return Outlier(
         unit=row["unit"],
         name=row["name"],
@@ -92,6 +99,9 @@ def outlier(row: Row) -> Outlier:
         measure=row["measure"],
         movement=row["movement"],
         against=row["against"],
+        moved=written(behind["moved"]) if behind else None,
+        median=written(behind["median"]) if behind else None,
+        mad=written(behind["mad"]) if behind else None,
         score=str(row["score"]),
         illustrative=row["illustrative"],
     )

@@ -79,11 +79,9 @@ async def outliers(world: World, **query: str) -> list[dict[str, Any]]:
 
 
 async def test_a_score_is_that_of_its_definition(peers: World) -> None:
-    found = {
-        (o["unit"], o["against"]): o["score"]
-        for o in await outliers(peers)
-        if o["movement"] == "separate_ledger"
-    }
+    listed = [o for o in await outliers(peers) if o["movement"] == "separate_ledger"]
+    found = {(o["unit"], o["against"]): o["score"] for o in listed}
+    behind = {(o["unit"], o["against"]): o for o in listed}
 
     last = len(MONTHS) - 1
     everyone = [moves(n)[last] for n in range(7)]
@@ -92,6 +90,12 @@ async def test_a_score_is_that_of_its_definition(peers: World) -> None:
         own = [moved for month, moved in mine.items() if month != last]
         assert found[code, "history"] == score(mine[last], own)
         assert found[code, "peers"] == score(mine[last], everyone)
+        for against, usual in (("history", own), ("peers", everyone)):
+            one = behind[code, against]
+            middle = median(usual)
+            assert Decimal(one["moved"]) == mine[last]
+            assert Decimal(one["median"]) == middle
+            assert Decimal(one["mad"]) == median([abs(v - middle) for v in usual])
 
 
 async def test_the_strongest_comes_first_and_pages_show_each_once(peers: World) -> None:
