@@ -34,11 +34,16 @@ class Outlier(TypedDict):
 
 
 class OfficerLoad(TypedDict):
-    """What one officer has to enforce."""
+    """What one officer has to enforce, and how far that stands from the usual.
+
+    Usual is the median of the officers of the same unit, or where these are fewer than
+    six, of all officers.
+    """
 
     unit: str
     name: str
     to_enforce: int
+    outlier: str | None
 
 
 class Spread(TypedDict):
@@ -148,7 +153,12 @@ def _spread(officers: Sequence[Row], may_see: Callable[[str], bool]) -> Spread:
         most=found.most,
         ratio=text(found.ratio),
         officers=[
-            OfficerLoad(unit=o["unit"], name=o["name"], to_enforce=o["to_enforce"])
+            OfficerLoad(
+                unit=o["unit"],
+                name=o["name"],
+                to_enforce=o["to_enforce"],
+                outlier=text(o["workload_outlier"]),
+            )
             for o in officers
             if may_see(o["unit"])
         ],

@@ -174,12 +174,69 @@ async def test_work_is_divided_by_the_officers_in_force(officers: World) -> None
         "most": 150,
         "ratio": "3.00",
         "officers": [
-            {"unit": code, "name": code, "to_enforce": count}
+            {"unit": code, "name": code, "to_enforce": count, "outlier": None}
             for code, count in (("H3", 150), ("H2", 100), ("H1", 50))
         ],
     }
     assert (two["cases"]["spread"], one["money"]["per_officer"]) == (None, None)
     assert shown["usual"]["cases"] == {"units": 2, "median": "300", "mad": None}
+
+
+CROWD = (90, 100, 105, 110, 120, 400)
+
+
+@pytest.fixture
+async def crowd(officers: World) -> World:
+    """Another office, of six officers; one of them has almost all of the work."""
+    crowd = [f"C{n}" for n in range(len(CROWD))]
+    await put(
+        officers,
+        unit("O3", "P", "office"),
+        *(unit(code, "O3", "officer") for code in crowd),
+    )
+    await send(
+        officers,
+        cases("O3", sum(CROWD)),
+        *(cases(code, load) for code, load in zip(crowd, CROWD, strict=True)),
+    )
+    return officers
+
+
+async def test_an_officer_is_held_against_those_of_the_same_unit_or_all(
+    crowd: World,
+) -> None:
+    shown = (await crowd.admin.get("/v1/workload/2022M05")).raise_for_status().json()
+
+    few, _, many = (item["cases"]["spread"] for item in shown["items"])
+
+    def scores(of: dict[str, Any], usual: list[Decimal]) -> dict[str, str]:
+        return {
+            o["unit"]: score(Decimal(o["to_enforce"]), usual) for o in of["officers"]
+        }
+
+    theirs = [Decimal(load) for load in CROWD]
+    everyone = [*theirs, Decimal(50), Decimal(100), Decimal(150)]
+    found = {o["unit"]: o["outlier"] for o in [*few["officers"], *many["officers"]]}
+    assert found == scores(few, everyone) | scores(many, theirs)
+    assert Decimal(found["C5"]) > 10
+
+
+async def test_rules_may_read_how_unevenly_work_is_spread(crowd: World) -> None:
+    shown = (await crowd.admin.get("/v1/workload/2022M05")).raise_for_status().json()
+    stored = await crowd.owner.fetch(
+        "SELECT unit, workload_spread FROM scoring.published_scorecard"
+        " WHERE period = '2022M05' AND measure = 'cases' AND category = 'all'"
+    )
+
+    spreads = {row["unit"]: row["workload_spread"] for row in stored}
+    listed = {
+        item["unit"]: Decimal(item["cases"]["spread"]["ratio"])
+        for item in shown["items"]
+        if item["cases"]["spread"]
+    }
+    assert listed == {"O1": Decimal("3.00"), "O3": Decimal("4.44")}
+    assert {code: spreads[code] for code in listed} == listed
+    assert (spreads["P"], spreads["O2"], spreads["H1"]) == (Decimal("8.00"), None, None)
 
 
 async def test_a_province_counts_the_officers_of_its_offices(officers: World) -> None:
