@@ -186,6 +186,7 @@ async def get_ranking(
     kind: Kind = "province",
     under: str = ROOT,
     min_enforceable: Annotated[int, Query(ge=0, le=LARGEST_COUNT)] = 0,
+    peers: Literal["size"] | None = None,
     format: Literal["json", "csv", "xlsx"] = "json",
     known_at: KnownAt = None,
     limit: Limit = 100,
@@ -195,7 +196,9 @@ async def get_ranking(
 
     It ranks among all units of the kind under `under` and prints those that the
     key may see. Below `min_enforceable` a unit is listed last, unranked: a few cases
-    make any rate. CSV and xlsx hold every line; the mapping `appendix` reads the xlsx.
+    make any rate. `peers=size` also places each among the quarter of the ranked units
+    that have as much to enforce. CSV and xlsx hold every line; the mapping `appendix`
+    reads the xlsx.
     """
     cut = read_period(period)
     after = read_cursor(cursor, int)
@@ -223,7 +226,9 @@ async def get_ranking(
     first = shown.national_line(national) if national else None
 
     def line(row: Row) -> RankingLine:
-        return shown.ranking_line(row, after_national=first is not None)
+        return shown.ranking_line(
+            row, after_national=first is not None, by_size=peers == "size"
+        )
 
     lines = [*([first] if first else []), *(line(row) for row in rows)]
     if format == "csv":
@@ -254,7 +259,7 @@ _HEADER = ("stt", "rank", "unit", "name", "rate", "above_national")
 
 def _csv(lines: Sequence[RankingLine]) -> str:
     file = io.StringIO()
-    writer = csv.DictWriter(file, _HEADER, lineterminator="\r\n")
+    writer = csv.DictWriter(file, _HEADER, extrasaction="ignore", lineterminator="\r\n")
     writer.writeheader()
     writer.writerows(lines)
     return file.getvalue()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, NotRequired
+from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -120,8 +120,20 @@ class Scorecard(TypedDict):
     why: NotRequired[dict[str, str]]
 
 
+class PeerGroup(TypedDict):
+    """A quarter of the ranked units, 1 the smallest, and the place within it."""
+
+    size: int
+    position: int
+    of: int
+
+
 class RankingLine(TypedDict):
-    """One printed line; `stt` counts what is printed."""
+    """One printed line; `stt` counts what is printed.
+
+    `why` says of an unranked unit that it has no rate, or less to enforce than was
+    asked for. `group` is there with `peers`; null where its size is not known.
+    """
 
     stt: int
     rank: int | None
@@ -129,6 +141,8 @@ class RankingLine(TypedDict):
     name: str
     rate: str | None
     above_national: str | None
+    why: NotRequired[Literal["no_rate", "below_minimum"]]
+    group: NotRequired[PeerGroup | None]
 
 
 class Ranking(TypedDict):
@@ -306,9 +320,9 @@ def _rank(row: Row) -> Rank | None:
     return Rank(position=row["rank_position"], of=row["rank_of"], under="VN")
 
 
-def ranking_line(row: Row, *, after_national: bool) -> RankingLine:
-    """One ranked unit."""
-    return RankingLine(
+def ranking_line(row: Row, *, after_national: bool, by_size: bool) -> RankingLine:
+    """One unit, ranked or not."""
+    shown = RankingLine(
         stt=row["line"] + after_national,
         rank=row["rank"],
         unit=row["unit"],
@@ -316,6 +330,17 @@ def ranking_line(row: Row, *, after_national: bool) -> RankingLine:
         rate=_text(row["rate"]),
         above_national=_text(_minus(row["rate"], row["national_rate"])),
     )
+    if row["rank"] is None:
+        shown["why"] = "no_rate" if row["rate"] is None else "below_minimum"
+    if by_size:
+        shown["group"] = _peers(row)
+    return shown
+
+
+def _peers(row: Row) -> PeerGroup | None:
+    if row["size"] is None:
+        return None
+    return PeerGroup(size=row["size"], position=row["size_rank"], of=row["size_of"])
 
 
 def national_line(row: Row) -> RankingLine:

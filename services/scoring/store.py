@@ -220,17 +220,25 @@ async def ranking(
 
     Ties share the lower number and stand in order of names; rows without a rate, or
     with less to enforce than asked for, come last, unranked. What has a rate and no
-    counts is not known to be small. `line` counts what is printed.
+    counts is not known to be small, nor of any size. `line` counts what is printed,
+    `size` is the quartile by what is to be enforced, and each has ranks of its own.
     """
     return await connection.fetch(
-        f"SELECT * FROM (SELECT *, row_number() OVER ({_ORDER}) AS line FROM ("
-        " SELECT unit, name, name_sort, rate, national_rate, is_ranked, CASE WHEN is_ranked"
-        "  THEN rank() OVER (PARTITION BY is_ranked ORDER BY rate DESC) END AS rank"
-        " FROM (SELECT *, rate IS NOT NULL"
-        "  AND (enforceable >= $10 OR enforceable IS NULL) AS is_ranked"
-        f" FROM ({_CARD.format(source=source)} AND measure = $3 AND category = $4 AND kind = $5"
-        "  AND kind <> 'national' AND s.unit = ANY($6)) rows) all_of_them) ranked"
-        " WHERE $7::text[] IS NULL OR unit = ANY($7)) lines"
+        "WITH everyone AS (SELECT unit, name, name_sort, rate, national_rate, enforceable,"
+        "  rate IS NOT NULL AND (enforceable >= $10 OR enforceable IS NULL) AS is_ranked"
+        f" FROM ({_CARD.format(source=source)} AND measure = $3 AND category = $4"
+        "  AND kind = $5 AND kind <> 'national' AND s.unit = ANY($6)) rows),"
+        " sized AS (SELECT *, CASE WHEN is_ranked THEN 1 + (enforceable > cuts[1])::int"
+        "   + (enforceable > cuts[2])::int + (enforceable > cuts[3])::int END AS size"
+        "  FROM everyone, (SELECT percentile_disc(ARRAY[0.25, 0.5, 0.75])"
+        "   WITHIN GROUP (ORDER BY enforceable) AS cuts FROM everyone WHERE is_ranked) c),"
+        " ranked AS (SELECT *,"
+        "  CASE WHEN is_ranked THEN rank() OVER (PARTITION BY is_ranked ORDER BY rate DESC)"
+        "   END AS rank, rank() OVER (PARTITION BY size ORDER BY rate DESC) AS size_rank,"
+        "  count(*) OVER (PARTITION BY size) AS size_of FROM sized)"
+        " SELECT * FROM (SELECT *, row_number() OVER ("
+        "   ORDER BY is_ranked DESC, rate DESC NULLS LAST, name_sort, unit) AS line"
+        "  FROM ranked WHERE $7::text[] IS NULL OR unit = ANY($7)) lines"
         " WHERE line > $8 ORDER BY line LIMIT $9",
         period,
         end,
@@ -243,9 +251,6 @@ async def ranking(
         limit,
         min_enforceable,
     )
-
-
-_ORDER = "ORDER BY is_ranked DESC, rate DESC NULLS LAST, name_sort, unit"
 
 
 async def outliers(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -106,6 +107,28 @@ async def test_down_the_list_rates_fall_and_ranks_never_do(
         if e is not None and e < least
     }
     assert not small & {line["unit"] for line in ranked}
+
+
+@asked
+@given(counts=EIGHT)
+async def test_who_has_as_much_to_enforce_is_a_peer_and_has_places_of_its_own(
+    provinces: Stage, counts: list[tuple[int | None, int | None]]
+) -> None:
+    lines = [line for line in await _ranked(provinces, counts) if line["rank"]]
+
+    bigger = sorted(lines, key=lambda line: line["enforceable"])
+    for one, other in pairwise(bigger):
+        assert one["size"] <= other["size"]
+        assert one["size"] == other["size"] or one["enforceable"] < other["enforceable"]
+    for size in {line["size"] for line in lines}:
+        peers = [line for line in lines if line["size"] == size]
+        # No more than a quarter and those that have as much as its last.
+        alike = max(Counter(line["enforceable"] for line in peers).values())
+        assert len(peers) < len(lines) / 4 + alike + 1
+        for line in peers:
+            better = [p for p in peers if p["rate"] > line["rate"]]
+            place = (1 + len(better), len(peers))
+            assert (line["size_rank"], line["size_of"]) == place
 
 
 @asked

@@ -271,8 +271,29 @@ async def test_a_small_unit_is_listed_last_and_unranked(world: World) -> None:
     )
 
     listed = await world.admin.get("/v1/rankings/2022M05?min_enforceable=50")
-    csv = await world.admin.get("/v1/rankings/2022M05?min_enforceable=50&format=csv")
+    asked = "min_enforceable=50&peers=size&format=csv"
+    csv = await world.admin.get(f"/v1/rankings/2022M05?{asked}")
+    peers = await world.admin.get("/v1/rankings/2022M05?peers=size")
 
     lines = [(i["unit"], i["rank"], i["stt"]) for i in listed.json()["items"]]
     assert lines == [("C", 1, 1), ("A", 2, 2), ("D", 3, 3), ("B", None, 4)]
     assert csv.text.splitlines()[-1].startswith("4,,B,B,100.00")
+    assert [item.get("why") for item in listed.json()["items"]] == [None, None, None, "below_minimum"]  # fmt: skip
+    assert {i["unit"]: i["group"] for i in peers.json()["items"]} == {
+        "A": {"size": 2, "position": 1, "of": 1},
+        "B": {"size": 1, "position": 1, "of": 1},
+        "C": {"size": 3, "position": 1, "of": 1},
+        "D": None,
+    }
+
+
+async def test_a_unit_without_a_rate_is_listed_and_says_so(world: World) -> None:
+    await put(world, unit("A"), unit("B"))
+    await send(world, cases("A", 9), cases("B", 9, enforceable=0, done=0))
+
+    listed = await world.admin.get("/v1/rankings/2022M05")
+
+    assert [(i["unit"], i["rank"], i.get("why")) for i in listed.json()["items"]] == [
+        ("A", 1, None),
+        ("B", None, "no_rate"),
+    ]
