@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -55,11 +54,9 @@ async def one_writer_of_targets(connection: Connection, years: Iterable[int]) ->
         await connection.execute("SELECT pg_advisory_xact_lock(11, $1)", year)
 
 
-async def chains(
-    connection: Connection, cells: Iterable[Cell]
-) -> dict[Cell, list[TargetRow]]:
-    """All that was ever set for these cells, each in the order in which it was set."""
-    unit, year, measure, category = zip(*set(cells), strict=True)
+async def ever_set(connection: Connection, cells: Set[Cell]) -> list[TargetRow]:
+    """All that was ever set for these cells, in the order in which it was set."""
+    unit, year, measure, category = zip(*cells, strict=True)
     rows = await connection.fetch(
         "SELECT unit, year, measure, category, rate, operator, basis, document"
         " FROM scoring.target JOIN unnest($1::text[], $2::int[], $3::text[], $4::text[])"
@@ -70,11 +67,7 @@ async def chains(
         measure,
         category,
     )
-    found: dict[Cell, list[TargetRow]] = defaultdict(list)
-    for row in rows:
-        target = TargetRow(**row)
-        found[target.cell].append(target)
-    return found
+    return [TargetRow(**row) for row in rows]
 
 
 async def keep_targets(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from libs.common import clock, keys, lenses, working_days
@@ -122,9 +122,8 @@ async def put_targets(
     async with database.transaction() as connection:
         await _check_targets(connection, principal, targets)
         await store.one_writer_of_targets(connection, {t.year for t in targets})
-        chains = await store.chains(connection, [t.cell for t in targets])
-        known = set(chains)
-        changed = _following(targets, chains)
+        stored = await store.ever_set(connection, {t.cell for t in targets})
+        changed = _following(targets, stored)
         now = await clock.business_now(connection)
         await store.keep_targets(connection, changed, principal.key, now)
         years = {t.year for t in changed}
@@ -133,7 +132,7 @@ async def put_targets(
         await publish(
             connection, [News(FIGURES_CHANGED, p, None, None) for p in sorted(touched)]
         )
-    created = len({t.cell for t in changed} - known)
+    created = len({t.cell for t in changed} - {t.cell for t in stored})
     return Upserted(
         created=created,
         updated=len(changed) - created,
@@ -165,25 +164,40 @@ async def _check_targets(
         raise invalid(faults)
 
 
+@dataclass
+class _Chain:
+    """What was ever set for one cell, by number of document, and the one in force."""
+
+    rows: dict[str, list[TargetRow]] = field(default_factory=lambda: defaultdict(list))
+    in_force: Decision | None = None
+
+    def add(self, target: TargetRow) -> None:
+        self.in_force = _decision(target)
+        self.rows[self.in_force.number].append(target)
+
+
 def _following(
-    targets: Sequence[TargetRow], chains: dict[Cell, list[TargetRow]]
+    targets: Sequence[TargetRow], stored: Iterable[TargetRow]
 ) -> list[TargetRow]:
-    """Those that are new, put at the end of their chains; the others are there."""
-    faults, changed, sent = [], [], defaultdict[Cell, list[TargetRow]](list)
+    """Those that are new, each of which may follow what stands before it."""
+    chains, sent = defaultdict[Cell, _Chain](_Chain), defaultdict[Cell, _Chain](_Chain)
+    for target in stored:
+        chains[target.cell].add(target)
+    faults, changed = [], []
     for index, sent_as in enumerate(targets):
         target = replace(sent_as, basis=in_periods(sent_as.basis))
-        where, chain = f"/targets/{index}", chains.setdefault(target.cell, [])
-        if target in sent[target.cell]:
+        where, chain, new = f"/targets/{index}", chains[target.cell], _decision(target)
+        if target in sent[target.cell].rows.get(new.number, ()):
             faults.append(Fault(where, "duplicate_row", _TWICE))
-        sent[target.cell].append(target)
-        if target in chain:
+        sent[target.cell].add(target)
+        if target in chain.rows.get(new.number, ()):
             continue
-        wrong = contradiction([_decision(t) for t in chain], _decision(target))
+        wrong = contradiction(chain.rows, chain.in_force, new)
         if wrong:
             member, code, text = wrong
             faults.append(Fault(f"{where}/document/{member}", code, text))
         else:
-            chain.append(target)
+            chain.add(target)
             changed.append(target)
     if faults:
         raise invalid(faults)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import date
 
@@ -19,23 +19,21 @@ class Decision:
 
 
 def contradiction(
-    chain: Sequence[Decision], new: Decision
+    known: Container[str], in_force: Decision | None, new: Decision
 ) -> tuple[str, str, Text] | None:
     """(member, code, text) where a decision cannot follow a chain; None where it can.
 
-    The chain is in the order in which it was set, the last one in force. A decision
-    that names none in `amends` takes the place of the one in force all the same.
+    `known` are the numbers of the whole chain, `in_force` is its last. A decision that
+    names none in `amends` takes the place of the one in force all the same.
     """
-    known = {decision.number for decision in chain}
     if new.amends == new.number:
         return "amends", "amends_itself", _ITSELF
     if new.number in known:
         return "number", "document_contradicts", _contradicts(new.number)
     if new.amends is not None and new.amends not in known:
         return "amends", "amends_unknown", _sets_none(new.amends)
-    if not chain:
+    if in_force is None:
         return None
-    in_force = chain[-1]
     if new.amends not in (None, in_force.number):
         return "amends", "amends_superseded", _superseded(new.amends, in_force)
     if new.day < in_force.day:
