@@ -148,9 +148,12 @@ async def targets_of(
     )
 
 
-# What a score was computed of, by the very statement that computed it.
+# What a score was computed of, by the statement that computed it: the months of these
+# units and of those that some unit came from, and of all others the last two.
+_THEIRS = """(idx >= 24 OR unit = ANY($5)
+      OR unit = ANY(ARRAY(SELECT predecessor FROM platform.lineage)))"""
 _OF_SCORES = (
-    SERIES.replace(TOUCHED, "true")
+    SERIES.replace(TOUCHED, _THEIRS)
     .replace("$13", "$3")
     .replace("$14", "$4")
     .rstrip(",\n")
@@ -167,6 +170,8 @@ async def scores_of(
 ) -> list[Row]:
     """Each movement of these units in a month, its median, and the distance from it."""
     months = period.two_years()
+    # As when they were computed: nothing is known of the sizes of these parts.
+    await connection.execute("SET LOCAL enable_nestloop = off; SET LOCAL jit = off")
     return await connection.fetch(
         "WITH RECURSIVE tree AS MATERIALIZED ("
         "  SELECT $1::text AS period, code, kind FROM platform.unit"
