@@ -20,7 +20,7 @@ from libs.common.keys import ROOT
 from libs.common.periods import Period
 from services.scoring.domain.indicators import definition
 from services.scoring.indicators import shipped
-from services.scoring.shown import RankingLine
+from services.scoring.shown_ranking import RankingLine
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 HEADER = ("STT", "Tên đơn vị", "Tỷ lệ (%)", "So với toàn quốc (điểm %)")

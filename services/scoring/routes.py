@@ -23,15 +23,18 @@ from libs.common.periods import Period
 from libs.common.platform import Moment
 from libs.common.problems import NotFound, Text, unknown_unit_in_path
 from libs.common.upserts import Upserted
-from services.scoring import appendix, explaining, shown, store, usecases
-from services.scoring.schemas import Category, Measure, TargetsIn
-from services.scoring.shown import (
-    Ranking,
-    RankingLine,
-    Scorecard,
-    TargetShown,
+from services.scoring import (
+    appendix,
+    explaining,
+    shown,
+    shown_ranking,
+    store,
+    usecases,
 )
+from services.scoring.schemas import Category, Measure, TargetsIn
+from services.scoring.shown import Scorecard, TargetShown
 from services.scoring.shown_indicators import UnitScorecards
+from services.scoring.shown_ranking import Ranking, RankingLine
 from services.scoring.store import TargetRow
 
 router = api_router()
@@ -223,10 +226,10 @@ async def get_ranking(
             limit=limit + 1 if format == "json" else None,
             min_enforceable=min_enforceable,
         )
-    first = shown.national_line(national) if national else None
+    first = shown_ranking.national_line(national) if national else None
 
     def line(row: Row) -> RankingLine:
-        return shown.ranking_line(
+        return shown_ranking.ranking_line(
             row, after_national=first is not None, by_size=peers == "size"
         )
 

@@ -13,7 +13,13 @@ from libs.common.database import Row
 from libs.common.http import api_router, read_period
 from libs.common.keys import ROOT
 from libs.common.paging import Cursor, Limit, Page, page, read_cursor
-from services.scoring import behind, indicators, shown_indicators, shown_workload, store
+from services.scoring import (
+    behind,
+    indicators,
+    shown_indicators,
+    shown_workload,
+    store_workload,
+)
 from services.scoring.routes import Kind, KnownAt, PeriodIn, Scoring
 from services.scoring.shown_indicators import IndicatorShown
 from services.scoring.shown_workload import Outlier, UnitLoad, Workload
@@ -57,7 +63,7 @@ async def list_outliers(
     after = read_cursor(cursor, int)
     async with database.computing() as connection:
         seen = await seen_at(connection, cut, known_at)
-        rows = await store.outliers(
+        rows = await store_workload.outliers(
             connection,
             cut.code,
             cut.end,
@@ -106,7 +112,7 @@ async def get_workload(
     async with database.computing() as connection:
         seen = await seen_at(connection, cut, known_at)
         source = seen.source
-        rows = await store.loads(
+        rows = await store_workload.loads(
             connection,
             cut.code,
             cut.end,
@@ -117,7 +123,7 @@ async def get_workload(
             limit=limit + 1,
         )
         theirs: dict[str, list[Row]] = defaultdict(list)
-        for officer in await store.officers_of(
+        for officer in await store_workload.officers_of(
             connection,
             cut.code,
             cut.end,
@@ -125,7 +131,7 @@ async def get_workload(
             units=[row["unit"] for row in rows[:limit]],
         ):
             theirs[officer["root"]].append(officer)
-        between = await store.usual_loads(
+        between = await store_workload.usual_loads(
             connection, cut.code, cut.end, source=source, kind=kind
         )
 

@@ -1,10 +1,10 @@
-"""Scorecards, rankings and targets as the API gives them."""
+"""Scorecards and targets as the API gives them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Literal, NotRequired
+from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -14,7 +14,16 @@ from libs.common.figures import published
 from services.scoring.domain import arithmetic
 from services.scoring.domain.arithmetic import Target, met
 from services.scoring.domain.pace import Days
-from services.scoring.shown_past import Change, Month, Pace, change, month, pace
+from services.scoring.shown_past import (
+    Change,
+    Month,
+    Pace,
+    change,
+    minus,
+    month,
+    pace,
+    text,
+)
 
 
 class Document(TypedDict):
@@ -120,43 +129,6 @@ class Scorecard(TypedDict):
     why: NotRequired[dict[str, str]]
 
 
-class PeerGroup(TypedDict):
-    """A quarter of the ranked units, 1 the smallest, and the place within it."""
-
-    size: int
-    position: int
-    of: int
-
-
-class RankingLine(TypedDict):
-    """One printed line; `stt` counts what is printed.
-
-    `why` says of an unranked unit that it has no rate, or less to enforce than was
-    asked for. `group` is there with `peers`; null where its size is not known.
-    """
-
-    stt: int
-    rank: int | None
-    unit: str
-    name: str
-    rate: str | None
-    above_national: str | None
-    why: NotRequired[Literal["no_rate", "below_minimum"]]
-    group: NotRequired[PeerGroup | None]
-
-
-class Ranking(TypedDict):
-    """The letter's appendix."""
-
-    period: str
-    measure: str
-    category: str
-    kind: str
-    national: RankingLine | None
-    items: list[RankingLine]
-    next: str | None
-
-
 class TargetShown(TypedDict):
     """What a unit must reach in a year."""
 
@@ -197,13 +169,13 @@ def scorecard(row: Row, known_at: str | None, days: Days) -> Scorecard:
         done=row["done"],
         enforceable=row["enforceable"],
         done_basis=row["done_basis"],
-        rate=_text(rate),
+        rate=text(rate),
         target=target,
         met=met(rate, _asked(row)) if judged and rate is not None else None,
         shortfall=shortfall,
         last_year=_last_year(row, rate),
         rank=_rank(row),
-        above_national=_text(_minus(rate, row["national_rate"])),
+        above_national=text(minus(rate, row["national_rate"])),
         classification=_classification(row, why),
         pace=pace(row, shortfall and shortfall["needed"], days, why),
         change=change(row, why),
@@ -240,7 +212,7 @@ def _classification(row: Row, why: dict[str, str]) -> str | None:
     elif enforceable > whole:
         why["classification"] = "more_enforceable_than_there_is"
     else:
-        return _text(published(enforceable, whole))
+        return text(published(enforceable, whole))
     return None
 
 
@@ -283,8 +255,8 @@ def _lacking(row: Row, rate: Decimal, why: dict[str, str]) -> Shortfall:
 def _last_year(row: Row, rate: Decimal | None) -> LastYear:
     shown = LastYear(
         period=row["last_period"],
-        rate=_text(row["last_rate"]),
-        points=_text(_minus(rate, row["last_rate"])),
+        rate=text(row["last_rate"]),
+        points=text(minus(rate, row["last_rate"])),
         basis=row["last_basis"] or "none",
         illustrative=row["last_illustrative"],
     )
@@ -301,11 +273,11 @@ def _rolled_up(row: Row, rate: Decimal | None) -> RolledUp | None:
     return RolledUp(
         done=done,
         enforceable=enforceable,
-        rate=_text(summed),
+        rate=text(summed),
         difference=Difference(
             done=_less(row["done"], done),
             enforceable=_less(row["enforceable"], enforceable),
-            points=_text(_minus(rate, summed)),
+            points=text(minus(rate, summed)),
         ),
     )
 
@@ -318,41 +290,6 @@ def _rank(row: Row) -> Rank | None:
     if row["rank_position"] is None:
         return None
     return Rank(position=row["rank_position"], of=row["rank_of"], under="VN")
-
-
-def ranking_line(row: Row, *, after_national: bool, by_size: bool) -> RankingLine:
-    """One unit, ranked or not."""
-    shown = RankingLine(
-        stt=row["line"] + after_national,
-        rank=row["rank"],
-        unit=row["unit"],
-        name=row["name"],
-        rate=_text(row["rate"]),
-        above_national=_text(_minus(row["rate"], row["national_rate"])),
-    )
-    if row["rank"] is None:
-        shown["why"] = "no_rate" if row["rate"] is None else "below_minimum"
-    if by_size:
-        shown["group"] = _peers(row)
-    return shown
-
-
-def _peers(row: Row) -> PeerGroup | None:
-    if row["size"] is None:
-        return None
-    return PeerGroup(size=row["size"], position=row["size_rank"], of=row["size_of"])
-
-
-def national_line(row: Row) -> RankingLine:
-    """The national row: first, STT 1, without a rank."""
-    return RankingLine(
-        stt=1,
-        rank=None,
-        unit=row["unit"],
-        name=row["name"],
-        rate=_text(row["rate"]),
-        above_national=None,
-    )
 
 
 def target(row: Row) -> TargetShown:
@@ -370,11 +307,3 @@ def target(row: Row) -> TargetShown:
         in_force=row["in_force"],
         recorded_at=written(row["recorded_at"]),
     )
-
-
-def _minus(one: Decimal | None, other: Decimal | None) -> Decimal | None:
-    return None if one is None or other is None else one - other
-
-
-def _text(number: Decimal | None) -> str | None:
-    return None if number is None else str(number)

@@ -8,7 +8,6 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from libs.common.database import Connection, Row
-from services.scoring.past import MOVEMENTS
 
 Cell = tuple[str, int, str, str]
 """Unit, year, measure and category: what a target is a target of."""
@@ -146,12 +145,13 @@ async def scored_periods(connection: Connection) -> list[str]:
 STORED, COMPUTED = "scoring.scorecard", "pg_temp.computed"
 """Where scorecards are read: as they stand, or as they were computed beside that."""
 
-_CARD = """
+CARD = """
 SELECT s.*, u.name, u.kind, u.name_sort FROM {source} s
 JOIN platform.unit u ON u.code = s.unit
   AND u.valid_from <= $2 AND (u.valid_to IS NULL OR u.valid_to > $2)
 WHERE s.period = $1
 """
+"""A scorecard with its unit of the day; $1 is the period, $2 its last day."""
 
 
 async def scorecards(
@@ -169,7 +169,7 @@ async def scorecards(
 ) -> list[Row]:
     """Scorecards of a period among these units, in Vietnamese order of names."""
     return await connection.fetch(
-        f"{_CARD.format(source=source)} AND s.unit = ANY($3) AND ($4::text IS NULL OR measure = $4)"
+        f"{CARD.format(source=source)} AND s.unit = ANY($3) AND ($4::text IS NULL OR measure = $4)"
         " AND ($5::text IS NULL OR category = $5) AND ($6::text IS NULL OR kind = $6)"
         " AND ($7::text IS NULL OR (name_sort, unit, measure, category) > ($7, $8, $9, $10))"
         " ORDER BY name_sort, unit, measure, category LIMIT $11",
@@ -219,7 +219,7 @@ async def ranking(
     return await connection.fetch(
         "WITH everyone AS (SELECT unit, name, name_sort, rate, national_rate, enforceable,"
         "  rate IS NOT NULL AND (enforceable >= $10 OR enforceable IS NULL) AS is_ranked"
-        f" FROM ({_CARD.format(source=source)} AND measure = $3 AND category = $4"
+        f" FROM ({CARD.format(source=source)} AND measure = $3 AND category = $4"
         "  AND kind = $5 AND kind <> 'national' AND s.unit = ANY($6)) rows),"
         " sized AS (SELECT *, CASE WHEN is_ranked THEN 1 + (enforceable > cuts[1])::int"
         "   + (enforceable > cuts[2])::int + (enforceable > cuts[3])::int END AS size"
@@ -246,115 +246,6 @@ async def ranking(
     )
 
 
-async def outliers(
-    connection: Connection,
-    period: str,
-    end: date,
-    *,
-    source: str,
-    units: Sequence[str],
-    measure: str | None,
-    kind: str | None,
-    after: int,
-    limit: int,
-) -> list[Row]:
-    """Every score of a period's movements, the strongest first."""
-    scores = ", ".join(
-        f"('{name}', '{against}', s.{column}_{name})"
-        for name in MOVEMENTS
-        for against, column in (("history", "outlier"), ("peers", "peers"))
-    )
-    return await connection.fetch(
-        "SELECT * FROM (SELECT *, row_number() OVER (ORDER BY abs(score) DESC, name_sort,"
-        " unit, measure, movement, against) AS line FROM ("
-        f" SELECT s.*, v.* FROM ({_CARD.format(source=source)} AND s.unit = ANY($3)"
-        "   AND category = 'all' AND ($4::text IS NULL OR measure = $4)"
-        "   AND ($5::text IS NULL OR kind = $5)) s"
-        f" CROSS JOIN LATERAL (VALUES {scores}) AS v (movement, against, score)"
-        " WHERE score IS NOT NULL) scored) lines WHERE line > $6 ORDER BY line LIMIT $7",
-        period,
-        end,
-        list(units),
-        measure,
-        kind,
-        after,
-        limit,
-    )
-
-
-async def loads(
-    connection: Connection,
-    period: str,
-    end: date,
-    *,
-    source: str,
-    units: Sequence[str],
-    kind: str,
-    after: tuple[object, ...] | None,
-    limit: int,
-) -> list[Row]:
-    """Units of a kind with their cases and money to enforce, in order of names."""
-    sides = ", ".join(
-        f"max({name}) FILTER (WHERE measure = '{measure}') AS {measure}_{name}"
-        for measure in ("cases", "money")
-        for name in ("to_enforce", "per_officer", "workload_outlier")
-    )
-    return await connection.fetch(
-        f"SELECT unit, name, name_sort, max(officers) AS officers, {sides}"
-        f" FROM ({_CARD.format(source=source)} AND s.unit = ANY($3) AND kind = $4"
-        "  AND category = 'all' AND measure IN ('cases', 'money')) cards"
-        " WHERE $5::text IS NULL OR (name_sort, unit) > ($5, $6)"
-        " GROUP BY unit, name, name_sort ORDER BY name_sort, unit LIMIT $7",
-        period,
-        end,
-        list(units),
-        kind,
-        *(after or (None, None)),
-        limit,
-    )
-
-
-async def officers_of(
-    connection: Connection,
-    period: str,
-    end: date,
-    *,
-    source: str,
-    units: Sequence[str],
-) -> list[Row]:
-    """What each officer under these units reported to have to enforce."""
-    return await connection.fetch(
-        "WITH RECURSIVE below AS (SELECT code AS root, code FROM unnest($3::text[]) code"
-        "  UNION SELECT below.root, u.code FROM below JOIN platform.unit u"
-        "   ON u.parent = below.code AND u.valid_from <= $2"
-        "   AND (u.valid_to IS NULL OR u.valid_to > $2))"
-        f" SELECT below.root, cards.* FROM ({_CARD.format(source=source)}"
-        "  AND kind = 'officer' AND category = 'all' AND to_enforce IS NOT NULL"
-        "  AND measure IN ('cases', 'money')) cards"
-        " JOIN below ON below.code = cards.unit AND below.root <> cards.unit"
-        " ORDER BY to_enforce DESC, name_sort, unit",
-        period,
-        end,
-        list(units),
-    )
-
-
-async def usual_loads(
-    connection: Connection, period: str, end: date, *, source: str, kind: str
-) -> list[Row]:
-    """Median load and median distance from it, among all units of a kind."""
-    return await connection.fetch(
-        "SELECT measure, cardinality(loads) AS units, scoring.median(loads) AS median,"
-        " scoring.mad(loads) AS mad FROM (SELECT measure,"
-        "  array_agg(per_officer ORDER BY per_officer) AS loads"
-        f" FROM ({_CARD.format(source=source)} AND kind = $3 AND category = 'all'"
-        "  AND per_officer IS NOT NULL) cards GROUP BY measure) by_measure",
-        period,
-        end,
-        kind,
-    )
-
-
 async def national_row(
     connection: Connection,
     period: str,
@@ -366,7 +257,7 @@ async def national_row(
 ) -> Row | None:
     """The national row, never ranked and printed first as STT 1."""
     return await connection.fetchrow(
-        f"{_CARD.format(source=source)} AND measure = $3 AND category = $4"
+        f"{CARD.format(source=source)} AND measure = $3 AND category = $4"
         " AND kind = 'national'",
         period,
         end,
