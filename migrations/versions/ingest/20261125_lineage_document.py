@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "ingest_lineage_document"
-down_revision = "ingest_owed"
+down_revision = "ingest_published_case"
 branch_labels = None
 depends_on = None
 
