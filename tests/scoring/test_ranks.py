@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -116,15 +115,13 @@ async def test_who_has_as_much_to_enforce_is_a_peer_and_has_places_of_its_own(
 ) -> None:
     lines = [line for line in await _ranked(provinces, counts) if line["rank"]]
 
-    bigger = sorted(lines, key=lambda line: line["enforceable"])
-    for one, other in pairwise(bigger):
-        assert one["size"] <= other["size"]
-        assert one["size"] == other["size"] or one["enforceable"] < other["enforceable"]
+    sizes = sorted(line["enforceable"] for line in lines)
+    # The last of each quarter; whoever has as much belongs to it.
+    cuts = [sizes[-(-quarter * len(sizes) // 4) - 1] for quarter in (1, 2, 3) if sizes]
+    for line in lines:
+        assert line["size"] == 1 + sum(line["enforceable"] > cut for cut in cuts)
     for size in {line["size"] for line in lines}:
         peers = [line for line in lines if line["size"] == size]
-        # No more than a quarter and those that have as much as its last.
-        alike = max(Counter(line["enforceable"] for line in peers).values())
-        assert len(peers) < len(lines) / 4 + alike + 1
         for line in peers:
             better = [p for p in peers if p["rate"] > line["rate"]]
             place = (1 + len(better), len(peers))
