@@ -30,6 +30,12 @@ async def differences(api: Asks) -> list[str]:
     return found
 
 
+def told_apart(told: Mapping[str, Any]) -> list[str]:
+    """What the story itself saw, against what it must see; empty when it did."""
+    expected = json.loads(EXPECTED.read_text("utf-8"))["told"]
+    return list(_compare("the story", expected, told))
+
+
 async def _ranking(api: Asks, expected: Mapping[str, Any]) -> Any:
     names = ("measure", "category", "kind", "under")
     query = {name: expected[name] for name in names}
@@ -88,4 +94,4 @@ def _compare(where: str, wanted: object, got: object) -> Iterator[str]:
         for name, value in wanted.items():
             yield from _compare(f"{where}.{name}", value, got.get(name))
     elif wanted != got:
-        yield f"{where}: the letter has {wanted!r}, the API {got!r}"
+        yield f"{where}: expected {wanted!r}, the API has {got!r}"

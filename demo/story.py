@@ -22,13 +22,13 @@ async def tell(api: Api, receiver: str, say: Say) -> list[str]:
     say(
         f"A subscriber at {receiver} hears report.*, period.*, escalation.* and ping.\n"
     )
-    await _letter_679(api, say)
+    round_trip = await _letter_679(api, say)
     await _bac_giang(api, say)
     await _thai_nguyen(api, say)
-    await later.tell(api, say)
+    told = {"round_trip": round_trip, **await later.tell(api, say)}
     await _duties(api, say)
     await _what_arrived(api, receiver, subscription, say)
-    return await golden.differences(api)
+    return golden.told_apart(told) + await golden.differences(api)
 
 
 async def subscribe(api: Api, receiver: str) -> str:
@@ -46,14 +46,14 @@ async def subscribe(api: Api, receiver: str) -> str:
     return str(made["id"])
 
 
-async def _letter_679(api: Api, say: Say) -> None:
+async def _letter_679(api: Api, say: Say) -> dict[str, Any]:
     say("8 March 2022 — letter 679/TCTHADS-TKDLCN, five months of 2022")
     await api.put("/v1/units", body("units_2022.json"))
     await _targets(api, 2022)
     await send(api, "reports_679.json", say)
     for measure in UNIT_OF:
         await _appendix(api, measure, say)
-    await _round_trip(api, say)
+    round_trip = await _round_trip(api, say)
     held = await api.get("/v1/decisions", period="2022M05", verdict="held", limit=1000)
     say(
         f"\n  Below last year? Held for {len(held['items'])} rows: the letter does not"
@@ -61,6 +61,7 @@ async def _letter_679(api: Api, say: Say) -> None:
     )
     say("  With the made-up baseline of 2021 (illustrative, true of nobody):")
     await send(api, "reports_last_year_illustrative.json", say)
+    return round_trip
 
 
 async def _appendix(api: Api, measure: str, say: Say) -> None:
@@ -77,8 +78,12 @@ async def _appendix(api: Api, measure: str, say: Say) -> None:
     say(f"      {above} of {len(rows)} provinces above the national rate")
 
 
-async def _round_trip(api: Api, say: Say) -> None:
-    """The appendix as a workbook, sent back as a clerk would send it."""
+async def _round_trip(api: Api, say: Say) -> dict[str, Any]:
+    """The appendix as a workbook, sent back as a clerk would send it.
+
+    Had a line been read otherwise than it was printed, its report would have changed;
+    had one been left out, it would be missing from the receipt.
+    """
     path = "/v1/rankings/2022M05"
     before = await api.get(path, limit=1000)
     workbook = await api.file(path, format="xlsx")
@@ -90,6 +95,8 @@ async def _round_trip(api: Api, say: Say) -> None:
         f" {receipt['unchanged']} reports unchanged, {receipt['accepted']} changed;"
         f" the appendix is {'the same' if same else 'ANOTHER'}"
     )
+    read = {name: receipt[name] for name in ("unchanged", "accepted", "rejected")}
+    return {**read, "warnings": receipt["warnings"], "same": same}
 
 
 def _line(stt: int, name: str, rate: str, above: str) -> str:

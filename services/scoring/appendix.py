@@ -18,11 +18,20 @@ from xlsxwriter.worksheet import Worksheet
 from libs.common.clock import VIETNAM
 from libs.common.keys import ROOT
 from libs.common.periods import Period
-from services.scoring.shown import RankingLine
+from services.scoring.domain.indicators import definition
+from services.scoring.indicators import shipped
+from services.scoring.shown_ranking import RankingLine
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 HEADER = ("STT", "Tên đơn vị", "Tỷ lệ (%)", "So với toàn quốc (điểm %)")
-_SHEETS = {"cases": "Về việc", "money": "Về tiền"}
+_SHEETS = {
+    "cases": "Về việc",
+    "money": "Về tiền",
+    "complaints": "Về khiếu nại, tố cáo",
+    "administrative": "Về án hành chính",
+    "decisions": "Về quyết định",
+    "guidance": "Về văn bản xin ý kiến",
+}
 _NATIONAL = "Kết quả chung toàn quốc"
 _ORDER = "Theo thứ tự đơn vị có kết quả cao đến đơn vị có kết quả thấp"
 _NOTE = (
@@ -40,9 +49,10 @@ def workbook(
     """The appendix with its title, the national row first, ready to be printed."""
     file = io.BytesIO()
     book = xlsxwriter.Workbook(file, {"in_memory": True})
-    book.set_properties({"title": _title(period, measure), "created": _MADE})
+    title, fraction = _about(period, measure, category)
+    book.set_properties({"title": title, "created": _MADE})
     sheet = book.add_worksheet(_SHEETS[measure])
-    _write_head(book, sheet, period, measure, category)
+    _write_head(book, sheet, title, fraction)
     body, strong = _formats(book, bold=False), _formats(book, bold=True)
     for row, line in enumerate(lines, start=_HEADER_ROW + 1):
         _write_line(sheet, row, line, strong if line["unit"] == ROOT else body)
@@ -54,9 +64,17 @@ def workbook(
     return file.getvalue()
 
 
-def _title(period: Period, measure: str) -> str:
-    about = _SHEETS[measure].upper()
-    return f"KẾT QUẢ THI HÀNH ÁN DÂN SỰ {in_words(period).upper()} {about}"
+def _about(period: Period, measure: str, category: str) -> tuple[str, str]:
+    """The title, and what is divided by what, in the letter's or the file's words."""
+    own = definition(shipped(), measure, category)
+    cut = in_words(period).upper()
+    if own is None or measure in ("cases", "money"):
+        title = f"KẾT QUẢ THI HÀNH ÁN DÂN SỰ {cut} {_SHEETS[measure].upper()}"
+        fraction = "Thi hành xong / có điều kiện thi hành"
+    else:
+        title = f"{own.title.vi.upper()} {cut}"
+        fraction = own.explanation.vi.rstrip(".")
+    return title, fraction if category == "all" else f"{fraction}; loại: {category}"
 
 
 def in_words(period: Period) -> str:
@@ -72,22 +90,17 @@ def in_words(period: Period) -> str:
 
 
 def _write_head(
-    book: xlsxwriter.Workbook,
-    sheet: Worksheet,
-    period: Period,
-    measure: str,
-    category: str,
+    book: xlsxwriter.Workbook, sheet: Worksheet, title: str, fraction: str
 ) -> None:
     centred = {"align": "center", "valign": "vcenter", "text_wrap": True}
-    title = book.add_format({"bold": True, "font_size": 13, **centred})
+    strong = book.add_format({"bold": True, "font_size": 13, **centred})
     italic = book.add_format({"italic": True, **centred})
     header = book.add_format({"bold": True, "border": 1, **centred})
-    sheet.merge_range(0, 0, 0, 3, _title(period, measure), title)
+    sheet.merge_range(0, 0, 0, 3, title, strong)
     sheet.merge_range(1, 0, 1, 3, _ORDER, italic)
-    about = "Thi hành xong / có điều kiện thi hành"
-    more = "" if category == "all" else f"; loại: {category}"
-    sheet.merge_range(2, 0, 2, 3, about + more, italic)
+    sheet.merge_range(2, 0, 2, 3, fraction, italic)
     sheet.set_row(0, 36)
+    sheet.set_row(2, 16 if len(fraction) < 60 else 32)
     sheet.set_row(_HEADER_ROW, 32)
     sheet.write_row(_HEADER_ROW, 0, HEADER, header)
 

@@ -158,8 +158,8 @@ now AS MATERIALIZED (
   JOIN tree ON tree.period = $1 AND tree.code = rows.unit
   WINDOW better AS (PARTITION BY measure, category, kind, rate IS NULL ORDER BY rate DESC)),
 before AS MATERIALIZED (
-  SELECT {_FIGURE}, {_COLUMNS} FROM figures_before
-  UNION ALL {_summed("figures_before", "$3")}),
+  SELECT {_FIGURE}, 'as_reported' AS basis, {_COLUMNS} FROM figures_before
+  UNION ALL {_summed("figures_before", "$3", ", 'rolled_up'")}),
 """
 
 # The month end before of a unit that others became since is the sum of what they had.
@@ -229,7 +229,7 @@ SELECT now.unit, now.measure, now.category, now.revision, now.illustrative,
   CASE WHEN before.unit IS NOT NULL THEN before.rate
        WHEN restated.whole AND NOT restated.split
        THEN scoring.published_rate(restated.done, restated.enforceable) END,
-  CASE WHEN before.rate IS NOT NULL THEN 'as_reported'
+  CASE WHEN before.rate IS NOT NULL THEN before.basis
        WHEN before.unit IS NULL AND restated.whole AND NOT restated.split
          AND restated.enforceable > 0 THEN 'restated' END,
   CASE WHEN before.rate IS NOT NULL THEN NULL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import cache
 from itertools import pairwise
@@ -15,29 +16,25 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 from services.scoring.domain.indicators import (
     Basis,
     Duty,
+    Fraction,
     Indicator,
     Version,
     Words,
+    computed,
 )
-from services.scoring.schemas import Measure, Rate
+from services.scoring.schemas import Category, Measure, Rate
+from services.scoring.store import FIGURE_COLUMNS
 
 FILE = Path(__file__).with_name("indicators.yaml")
 
-Column = Literal[
-    "carried_over",
-    "newly_accepted",
-    "to_enforce",
-    "enforceable",
-    "done",
-    "completed",
-    "terminated",
-    "reduced",
-    "entrusted",
-    "not_enforceable",
-    "separate_ledger",
-    "resolved",
-    "resolved_in_time",
-]
+
+def _column(name: str) -> str:
+    if name not in FIGURE_COLUMNS:
+        raise ValueError(f"no such column; those of a report: {FIGURE_COLUMNS}")
+    return name
+
+
+Column = Annotated[str, AfterValidator(_column)]
 Columns = Annotated[list[Column], Field(min_length=1)]
 Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 
@@ -81,8 +78,7 @@ class _Version(_Strict):
             number,
             self.first,
             self.to,
-            tuple(self.numerator),
-            tuple(self.denominator),
+            Fraction(tuple(self.numerator), tuple(self.denominator)),
             self.note.read() if self.note else None,
             Basis(basis.document, basis.date, basis.at) if basis else None,
             Duty(Decimal(target.rate), target.operator, target.duty)
@@ -106,7 +102,7 @@ class _Indicator(_Strict):
     explanation: _Words
     measures: Annotated[list[Measure], Field(min_length=1)]
     rate_of: list[Measure] = []
-    category: str | None = None
+    category: Category | None = None
     versions: Annotated[list[_Version], Field(min_length=1), AfterValidator(_in_order)]
 
     def read(self) -> Indicator:
@@ -127,7 +123,27 @@ def load(text: str) -> tuple[Indicator, ...]:
     ids = [one.id for one in listed]
     if len(set(ids)) < len(ids):
         raise ValueError(f"an id stands twice: {ids}")
-    return tuple(one.read() for one in listed)
+    read = tuple(one.read() for one in listed)
+    _check_rates(read)
+    return read
+
+
+def _check_rates(read: Sequence[Indicator]) -> None:
+    """A row has one own rate, and it is the one that the database computes."""
+    taken: dict[tuple[str, str | None], str] = {}
+    for one in read:
+        for cell in one.rates():
+            if cell in taken:
+                raise ValueError(
+                    f"{one.id} and {taken[cell]} are both the rate of {cell}"
+                )
+            taken[cell] = one.id
+            for version in one.versions:
+                if version.fraction != computed(*cell):
+                    raise ValueError(
+                        f"{one.id}, version {version.number}: the rate of {cell} that"
+                        f" the database computes is {computed(*cell)}; drop rate_of"
+                    )
 
 
 @cache

@@ -21,6 +21,7 @@ PAST = (
     "officers",
     "per_officer",
     "workload_outlier",
+    "workload_spread",
 )
 """What a scorecard holds of it, in the order in which it is computed."""
 
@@ -122,7 +123,8 @@ past AS (
   WHERE m.idx = 25),
 """
 
-# Officers are those in force under a unit on the period's last day.
+# Officers are those in force under a unit on the period's last day. One is held against
+# the others of the same unit, or where these are fewer than six, against all there are.
 WORKLOAD = """
 officers AS (
   SELECT ancestor AS unit, count(*)::int AS n FROM above
@@ -138,12 +140,35 @@ usual_load AS (
     SELECT kind, measure, array_agg(per_officer ORDER BY per_officer)
       FILTER (WHERE per_officer IS NOT NULL) AS loads
     FROM load GROUP BY kind, measure) same_kind),
+officer AS MATERIALIZED (
+  SELECT now.unit, measure, parent, to_enforce FROM now
+  JOIN tree ON tree.period = $1 AND tree.code = now.unit AND tree.kind = 'officer'
+  WHERE category = 'all' AND measure IN ('cases', 'money') AND to_enforce IS NOT NULL),
+spread AS (
+  SELECT ancestor AS unit, measure, CASE WHEN min(to_enforce) > 0 THEN
+    div(200::numeric * max(to_enforce) + min(to_enforce), 2 * min(to_enforce)) * 0.01
+    END AS ratio
+  FROM officer JOIN above ON above.code = officer.unit AND steps > 0
+  GROUP BY ancestor, measure),
+officers_usual AS (
+  SELECT parent, measure, scoring.median(loads) AS median, scoring.mad(loads) AS mad FROM (
+    SELECT parent, measure, array_agg(to_enforce::numeric ORDER BY to_enforce) AS loads
+    FROM officer GROUP BY GROUPING SETS ((parent, measure), (measure))) alike),
+officer_load AS (
+  SELECT officer.unit, officer.measure, CASE WHEN theirs.mad IS NOT NULL
+    THEN scoring.outlier(to_enforce, theirs.median, theirs.mad)
+    ELSE scoring.outlier(to_enforce, every.median, every.mad) END AS score
+  FROM officer
+  JOIN officers_usual theirs ON theirs.parent = officer.parent
+    AND theirs.measure = officer.measure
+  JOIN officers_usual every ON every.parent IS NULL AND every.measure = officer.measure),
 """
 
 READ = f"""runs.below, {", ".join(f"past.outlier_{name}" for name in MOVEMENTS)},
   {", ".join(f"past.peers_{name}" for name in MOVEMENTS)}, past.usual_done,
   load.n, load.per_officer,
-  scoring.outlier(load.per_officer, usual_load.median, usual_load.mad)"""
+  coalesce(officer_load.score,
+    scoring.outlier(load.per_officer, usual_load.median, usual_load.mad)), spread.ratio"""
 
 JOINED = """
 LEFT JOIN runs ON runs.unit = now.unit AND runs.measure = now.measure
@@ -153,4 +178,8 @@ LEFT JOIN past ON past.unit = now.unit AND past.measure = now.measure
 LEFT JOIN load ON load.unit = now.unit AND load.measure = now.measure
   AND now.category = 'all'
 LEFT JOIN usual_load ON usual_load.kind = now.kind AND usual_load.measure = now.measure
+LEFT JOIN officer_load ON officer_load.unit = now.unit
+  AND officer_load.measure = now.measure AND now.category = 'all'
+LEFT JOIN spread ON spread.unit = now.unit AND spread.measure = now.measure
+  AND now.category = 'all'
 """

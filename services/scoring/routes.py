@@ -23,15 +23,18 @@ from libs.common.periods import Period
 from libs.common.platform import Moment
 from libs.common.problems import NotFound, Text, unknown_unit_in_path
 from libs.common.upserts import Upserted
-from services.scoring import appendix, shown, store, usecases
-from services.scoring.schemas import Category, Measure, TargetsIn
-from services.scoring.shown import (
-    Ranking,
-    RankingLine,
-    Scorecard,
-    TargetShown,
+from services.scoring import (
+    appendix,
+    explaining,
+    shown,
+    shown_ranking,
+    store,
+    usecases,
 )
+from services.scoring.schemas import Category, Measure, TargetsIn
+from services.scoring.shown import Scorecard, TargetShown
 from services.scoring.shown_indicators import UnitScorecards
+from services.scoring.shown_ranking import Ranking, RankingLine
 from services.scoring.store import TargetRow
 
 router = api_router()
@@ -150,7 +153,7 @@ async def get_scorecards(
         if not rows:
             await in_scope(connection, principal, unit)
             raise _not_reported(unit, cut)
-        items = await usecases.explained(connection, rows, cut, seen)
+        items = await explaining.explained(connection, rows, cut, seen)
     return UnitScorecards(unit=unit, period=cut.code, items=items)
 
 
@@ -186,6 +189,7 @@ async def get_ranking(
     kind: Kind = "province",
     under: str = ROOT,
     min_enforceable: Annotated[int, Query(ge=0, le=LARGEST_COUNT)] = 0,
+    peers: Literal["size"] | None = None,
     format: Literal["json", "csv", "xlsx"] = "json",
     known_at: KnownAt = None,
     limit: Limit = 100,
@@ -195,7 +199,9 @@ async def get_ranking(
 
     It ranks among all units of the kind under `under` and prints those that the
     key may see. Below `min_enforceable` a unit is listed last, unranked: a few cases
-    make any rate. CSV and xlsx hold every line; the mapping `appendix` reads the xlsx.
+    make any rate. `peers=size` also places each among the quarter of the ranked units
+    that have as much to enforce. CSV and xlsx hold every line; the mapping `appendix`
+    reads the xlsx.
     """
     cut = read_period(period)
     after = read_cursor(cursor, int)
@@ -220,10 +226,12 @@ async def get_ranking(
             limit=limit + 1 if format == "json" else None,
             min_enforceable=min_enforceable,
         )
-    first = shown.national_line(national) if national else None
+    first = shown_ranking.national_line(national) if national else None
 
     def line(row: Row) -> RankingLine:
-        return shown.ranking_line(row, after_national=first is not None)
+        return shown_ranking.ranking_line(
+            row, after_national=first is not None, by_size=peers == "size"
+        )
 
     lines = [*([first] if first else []), *(line(row) for row in rows)]
     if format == "csv":
@@ -254,7 +262,7 @@ _HEADER = ("stt", "rank", "unit", "name", "rate", "above_national")
 
 def _csv(lines: Sequence[RankingLine]) -> str:
     file = io.StringIO()
-    writer = csv.DictWriter(file, _HEADER, lineterminator="\r\n")
+    writer = csv.DictWriter(file, _HEADER, extrasaction="ignore", lineterminator="\r\n")
     writer.writeheader()
     writer.writerows(lines)
     return file.getvalue()

@@ -13,7 +13,13 @@ from libs.common.database import Row
 from libs.common.http import api_router, read_period
 from libs.common.keys import ROOT
 from libs.common.paging import Cursor, Limit, Page, page, read_cursor
-from services.scoring import indicators, shown_indicators, shown_workload, store
+from services.scoring import (
+    behind,
+    indicators,
+    shown_indicators,
+    shown_workload,
+    store_workload,
+)
 from services.scoring.routes import Kind, KnownAt, PeriodIn, Scoring
 from services.scoring.shown_indicators import IndicatorShown
 from services.scoring.shown_workload import Outlier, UnitLoad, Workload
@@ -57,7 +63,7 @@ async def list_outliers(
     after = read_cursor(cursor, int)
     async with database.computing() as connection:
         seen = await seen_at(connection, cut, known_at)
-        rows = await store.outliers(
+        rows = await store_workload.outliers(
             connection,
             cut.code,
             cut.end,
@@ -68,7 +74,21 @@ async def list_outliers(
             after=int(str(after[0])) if after else 0,
             limit=limit + 1,
         )
-    return page(rows, limit, lambda row: [row["line"]], shown_workload.outlier)
+        units = {row["unit"] for row in rows[:limit]}
+        computed_of = {
+            _score(row): row
+            for row in await behind.scores_of(connection, cut, sorted(units))
+        }
+    return page(
+        rows,
+        limit,
+        lambda row: [row["line"]],
+        lambda row: shown_workload.outlier(row, computed_of.get(_score(row))),
+    )
+
+
+def _score(row: Row) -> tuple[str, str, str, str]:
+    return row["unit"], row["measure"], row["movement"], row["against"]
 
 
 @router.get("/v1/workload/{period}")
@@ -92,7 +112,7 @@ async def get_workload(
     async with database.computing() as connection:
         seen = await seen_at(connection, cut, known_at)
         source = seen.source
-        rows = await store.loads(
+        rows = await store_workload.loads(
             connection,
             cut.code,
             cut.end,
@@ -103,7 +123,7 @@ async def get_workload(
             limit=limit + 1,
         )
         theirs: dict[str, list[Row]] = defaultdict(list)
-        for officer in await store.officers_of(
+        for officer in await store_workload.officers_of(
             connection,
             cut.code,
             cut.end,
@@ -111,7 +131,7 @@ async def get_workload(
             units=[row["unit"] for row in rows[:limit]],
         ):
             theirs[officer["root"]].append(officer)
-        between = await store.usual_loads(
+        between = await store_workload.usual_loads(
             connection, cut.code, cut.end, source=source, kind=kind
         )
 

@@ -26,9 +26,10 @@ Category = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 def _period(text: str) -> str:
     try:
-        return Period.parse(text).code
+        Period.parse(text)
     except InvalidPeriod:
         raise ValueError("no such period; write 2025M06 or 2025-09-12") from None
+    return text
 
 
 class DocumentIn(Body):
@@ -59,7 +60,7 @@ class TargetIn(Body):
 
 
 class TargetsIn(Body):
-    """Targets; a later one of the same unit, year, measure and category amends."""
+    """Targets, in the order of their decisions: a later one of a cell amends."""
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -1,4 +1,4 @@
-"""Scorecards, rankings and targets as the API gives them."""
+"""Scorecards and targets as the API gives them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,16 @@ from libs.common.figures import published
 from services.scoring.domain import arithmetic
 from services.scoring.domain.arithmetic import Target, met
 from services.scoring.domain.pace import Days
-from services.scoring.shown_past import Change, Month, Pace, change, month, pace
+from services.scoring.shown_past import (
+    Change,
+    Month,
+    Pace,
+    change,
+    minus,
+    month,
+    pace,
+    text,
+)
 
 
 class Document(TypedDict):
@@ -45,7 +54,9 @@ class Shortfall(TypedDict):
 class LastYear(TypedDict):
     """The same cut a year earlier; `none` says why there is no comparison.
 
-    `restated` with why `by_shares` was apportioned from a unit that was split.
+    `as_reported` is the unit's own row, `rolled_up` the sum of its children where it
+    had none, `restated` that of the units it came from; with why `by_shares` it was
+    apportioned from a unit that was split.
     """
 
     period: str
@@ -118,29 +129,6 @@ class Scorecard(TypedDict):
     why: NotRequired[dict[str, str]]
 
 
-class RankingLine(TypedDict):
-    """One printed line; `stt` counts what is printed."""
-
-    stt: int
-    rank: int | None
-    unit: str
-    name: str
-    rate: str | None
-    above_national: str | None
-
-
-class Ranking(TypedDict):
-    """The letter's appendix."""
-
-    period: str
-    measure: str
-    category: str
-    kind: str
-    national: RankingLine | None
-    items: list[RankingLine]
-    next: str | None
-
-
 class TargetShown(TypedDict):
     """What a unit must reach in a year."""
 
@@ -181,13 +169,13 @@ def scorecard(row: Row, known_at: str | None, days: Days) -> Scorecard:
         done=row["done"],
         enforceable=row["enforceable"],
         done_basis=row["done_basis"],
-        rate=_text(rate),
+        rate=text(rate),
         target=target,
         met=met(rate, _asked(row)) if judged and rate is not None else None,
         shortfall=shortfall,
         last_year=_last_year(row, rate),
         rank=_rank(row),
-        above_national=_text(_minus(rate, row["national_rate"])),
+        above_national=text(minus(rate, row["national_rate"])),
         classification=_classification(row, why),
         pace=pace(row, shortfall and shortfall["needed"], days, why),
         change=change(row, why),
@@ -224,7 +212,7 @@ def _classification(row: Row, why: dict[str, str]) -> str | None:
     elif enforceable > whole:
         why["classification"] = "more_enforceable_than_there_is"
     else:
-        return _text(published(enforceable, whole))
+        return text(published(enforceable, whole))
     return None
 
 
@@ -267,8 +255,8 @@ def _lacking(row: Row, rate: Decimal, why: dict[str, str]) -> Shortfall:
 def _last_year(row: Row, rate: Decimal | None) -> LastYear:
     shown = LastYear(
         period=row["last_period"],
-        rate=_text(row["last_rate"]),
-        points=_text(_minus(rate, row["last_rate"])),
+        rate=text(row["last_rate"]),
+        points=text(minus(rate, row["last_rate"])),
         basis=row["last_basis"] or "none",
         illustrative=row["last_illustrative"],
     )
@@ -285,11 +273,11 @@ def _rolled_up(row: Row, rate: Decimal | None) -> RolledUp | None:
     return RolledUp(
         done=done,
         enforceable=enforceable,
-        rate=_text(summed),
+        rate=text(summed),
         difference=Difference(
             done=_less(row["done"], done),
             enforceable=_less(row["enforceable"], enforceable),
-            points=_text(_minus(rate, summed)),
+            points=text(minus(rate, summed)),
         ),
     )
 
@@ -302,30 +290,6 @@ def _rank(row: Row) -> Rank | None:
     if row["rank_position"] is None:
         return None
     return Rank(position=row["rank_position"], of=row["rank_of"], under="VN")
-
-
-def ranking_line(row: Row, *, after_national: bool) -> RankingLine:
-    """One ranked unit."""
-    return RankingLine(
-        stt=row["line"] + after_national,
-        rank=row["rank"],
-        unit=row["unit"],
-        name=row["name"],
-        rate=_text(row["rate"]),
-        above_national=_text(_minus(row["rate"], row["national_rate"])),
-    )
-
-
-def national_line(row: Row) -> RankingLine:
-    """The national row: first, STT 1, without a rank."""
-    return RankingLine(
-        stt=1,
-        rank=None,
-        unit=row["unit"],
-        name=row["name"],
-        rate=_text(row["rate"]),
-        above_national=None,
-    )
 
 
 def target(row: Row) -> TargetShown:
@@ -343,11 +307,3 @@ def target(row: Row) -> TargetShown:
         in_force=row["in_force"],
         recorded_at=written(row["recorded_at"]),
     )
-
-
-def _minus(one: Decimal | None, other: Decimal | None) -> Decimal | None:
-    return None if one is None or other is None else one - other
-
-
-def _text(number: Decimal | None) -> str | None:
-    return None if number is None else str(number)

@@ -1,15 +1,12 @@
-"""Indicators, and how a figure came about, as the API gives them."""
+"""Indicators, and scorecards explained by them, as the API gives them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import date
 
 from typing_extensions import TypedDict
 
-from libs.common.clock import written
-from libs.common.database import Row
-from libs.common.figures import published
 from services.scoring.domain.indicators import (
     Basis,
     Duty,
@@ -19,8 +16,8 @@ from services.scoring.domain.indicators import (
     Words,
 )
 from services.scoring.shown import Scorecard
+from services.scoring.shown_origin import Origin
 from services.scoring.shown_past import text
-from services.scoring.store import FIGURE_COLUMNS
 
 
 class Bilingual(TypedDict):
@@ -60,7 +57,10 @@ class VersionShown(TypedDict):
 
 
 class IndicatorShown(TypedDict):
-    """One computed figure, explained; `rate_of` names whose own rate it is."""
+    """One computed figure, explained; `rate_of` names whose own rate it is.
+
+    With a `category`, it is a figure of the rows of that category alone.
+    """
 
     id: str
     title: Bilingual
@@ -72,50 +72,18 @@ class IndicatorShown(TypedDict):
 
 
 class IndicatorValue(TypedDict):
-    """One indicator of one row; null with a why."""
+    """One indicator of one row; null with a why.
+
+    `target` is what a decision asks of everyone in that year, `met` whether it is.
+    """
 
     value: str | None
     numerator: int | None
     denominator: int | None
     version: int
     why: str | None
-
-
-class Reported(TypedDict):
-    """The row as it was reported."""
-
-    revision: int
-    document: str | None
-    date: str | None
-    form: str | None
-    received_at: str | None
-    published_rate: str | None
-    columns: dict[str, int]
-
-
-class Definition(TypedDict):
-    """Which version of which indicator the rate is."""
-
-    indicator: str
-    version: int
-
-
-class Predecessor(TypedDict):
-    """What a unit that this one came from had, a year earlier."""
-
-    unit: str
-    share: str | None
-    done: int | None
-    enforceable: int | None
-    rate: str | None
-
-
-class Origin(TypedDict):
-    """How a row's figures came about; not reported means summed from children."""
-
-    reported: Reported | None
-    definition: Definition | None
-    predecessors: list[Predecessor]
+    target: DutyShown | None
+    met: bool | None
 
 
 class ExplainedScorecard(Scorecard):
@@ -151,8 +119,8 @@ def _version(one: Version) -> VersionShown:
         version=one.number,
         valid_from=one.valid_from.isoformat(),
         valid_to=_day(one.valid_to),
-        numerator=list(one.numerator),
-        denominator=list(one.denominator),
+        numerator=list(one.fraction.numerator),
+        denominator=list(one.fraction.denominator),
         note=_both(one.note) if one.note else None,
         basis=_basis(one.basis) if one.basis else None,
         target=_duty(one.target) if one.target else None,
@@ -176,15 +144,9 @@ def _day(day: date | None) -> str | None:
 
 
 def explained(
-    card: Scorecard,
-    figure: Row | None,
-    values: Iterable[Value],
-    definition: Indicator | None,
-    day: date,
-    predecessors: Sequence[Row],
+    card: Scorecard, values: Iterable[Value], origin: Origin
 ) -> ExplainedScorecard:
-    """A scorecard with what it was computed from."""
-    version = definition and definition.on(day)
+    """A scorecard with its indicators, and what it was computed from."""
     return ExplainedScorecard(
         **card,
         indicators={
@@ -194,38 +156,10 @@ def explained(
                 denominator=v.denominator,
                 version=v.version,
                 why=v.why,
+                target=_duty(v.target) if v.target else None,
+                met=v.met,
             )
             for v in values
         },
-        origin=Origin(
-            reported=_reported(figure) if figure else None,
-            definition=Definition(indicator=definition.id, version=version.number)
-            if definition and version
-            else None,
-            predecessors=[_predecessor(row) for row in predecessors],
-        ),
-    )
-
-
-def _reported(row: Row) -> Reported:
-    return Reported(
-        revision=row["revision"],
-        document=row["document"],
-        date=_day(row["document_date"]),
-        form=row["form"],
-        received_at=written(row["received_at"]),
-        published_rate=text(row["published_rate"]),
-        columns={n: row[n] for n in FIGURE_COLUMNS if row[n] is not None},
-    )
-
-
-def _predecessor(row: Row) -> Predecessor:
-    done, enforceable = row["done"], row["enforceable"]
-    known = done is not None and enforceable is not None
-    return Predecessor(
-        unit=row["part"],
-        share=None if row["share"] is None else f"{row['share'].normalize():f}",
-        done=done,
-        enforceable=enforceable,
-        rate=text(published(done, enforceable)) if known else None,
+        origin=origin,
     )

@@ -125,3 +125,8 @@ def _why_not_recent(row: paces.Row) -> str:
 def text(number: Decimal | None) -> str | None:
     """A decimal as it is written, with its places."""
     return None if number is None else str(number)
+
+
+def minus(one: Decimal | None, other: Decimal | None) -> Decimal | None:
+    """A difference in points, where both sides are known."""
+    return None if one is None or other is None else one - other

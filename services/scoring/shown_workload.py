@@ -13,7 +13,11 @@ from services.scoring.shown_past import text
 
 
 class Outlier(TypedDict):
-    """One movement and how unusual it is, in the unit's past or among its peers."""
+    """One movement and how unusual it is, in the unit's past or among its peers.
+
+    It `moved` by percent of what is to be enforced (`reclassified`: points of the
+    enforceable share); the score is (moved − median) / (1.4826 × mad).
+    """
 
     unit: str
     name: str
@@ -22,16 +26,24 @@ class Outlier(TypedDict):
     measure: str
     movement: str
     against: str
+    moved: str | None
+    median: str | None
+    mad: str | None
     score: str
     illustrative: bool
 
 
 class OfficerLoad(TypedDict):
-    """What one officer has to enforce."""
+    """What one officer has to enforce, and how far that stands from the usual.
+
+    Usual is the median of the officers of the same unit, or where these are fewer than
+    six, of all officers.
+    """
 
     unit: str
     name: str
     to_enforce: int
+    outlier: str | None
 
 
 class Spread(TypedDict):
@@ -82,8 +94,8 @@ class Workload(TypedDict):
     next: str | None
 
 
-def outlier(row: Row) -> Outlier:
-    """One scored movement."""
+def outlier(row: Row, behind: Row | None) -> Outlier:
+    """One scored movement, and what the score was computed of."""
     return Outlier(
         unit=row["unit"],
         name=row["name"],
@@ -92,6 +104,9 @@ def outlier(row: Row) -> Outlier:
         measure=row["measure"],
         movement=row["movement"],
         against=row["against"],
+        moved=written(behind["moved"]) if behind else None,
+        median=written(behind["median"]) if behind else None,
+        mad=written(behind["mad"]) if behind else None,
         score=str(row["score"]),
         illustrative=row["illustrative"],
     )
@@ -138,7 +153,12 @@ def _spread(officers: Sequence[Row], may_see: Callable[[str], bool]) -> Spread:
         most=found.most,
         ratio=text(found.ratio),
         officers=[
-            OfficerLoad(unit=o["unit"], name=o["name"], to_enforce=o["to_enforce"])
+            OfficerLoad(
+                unit=o["unit"],
+                name=o["name"],
+                to_enforce=o["to_enforce"],
+                outlier=text(o["workload_outlier"]),
+            )
             for o in officers
             if may_see(o["unit"])
         ],

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
 from libs.common.database import Connection, Row
-from libs.common.periods import Period
-from services.scoring.heritage import line_of
-from services.scoring.past import MOVEMENTS
+
+Cell = tuple[str, int, str, str]
+"""Unit, year, measure and category: what a target is a target of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class TargetRow:
     document: Mapping[str, object]
 
     @property
-    def cell(self) -> tuple[str, int, str, str]:
+    def cell(self) -> Cell:
         """What it is a target of."""
         return self.unit, self.year, self.measure, self.category
 
@@ -47,21 +47,26 @@ async def current_targets(connection: Connection, year: int) -> list[TargetRow]:
     return [TargetRow(**row) for row in rows]
 
 
-async def set_before(
-    connection: Connection, targets: Sequence[TargetRow]
-) -> set[tuple[int, str, date]]:
-    """(index, number, date) of every document that set a target of the same cell."""
+async def one_writer_of_targets(connection: Connection, years: Iterable[int]) -> None:
+    """Hold the targets of these years until the transaction ends."""
+    for year in sorted(years):
+        await connection.execute("SELECT pg_advisory_xact_lock(11, $1)", year)
+
+
+async def ever_set(connection: Connection, cells: Set[Cell]) -> list[TargetRow]:
+    """All that was ever set for these cells, in the order in which it was set."""
+    unit, year, measure, category = zip(*cells, strict=True)
     rows = await connection.fetch(
-        "SELECT n - 1 AS index, document->>'number' AS number,"
-        " (document->>'date')::date AS date FROM scoring.target JOIN unnest($1::text[],"
-        "  $2::int[], $3::text[], $4::text[]) WITH ORDINALITY"
-        "  AS t (unit, year, measure, category, n) USING (unit, year, measure, category)",
-        [t.unit for t in targets],
-        [t.year for t in targets],
-        [t.measure for t in targets],
-        [t.category for t in targets],
+        "SELECT unit, year, measure, category, rate, operator, basis, document"
+        " FROM scoring.target JOIN unnest($1::text[], $2::int[], $3::text[], $4::text[])"
+        "  AS t (unit, year, measure, category) USING (unit, year, measure, category)"
+        " ORDER BY id",
+        unit,
+        year,
+        measure,
+        category,
     )
-    return {(row["index"], row["number"], row["date"]) for row in rows}
+    return [TargetRow(**row) for row in rows]
 
 
 async def keep_targets(
@@ -140,12 +145,13 @@ async def scored_periods(connection: Connection) -> list[str]:
 STORED, COMPUTED = "scoring.scorecard", "pg_temp.computed"
 """Where scorecards are read: as they stand, or as they were computed beside that."""
 
-_CARD = """
+CARD = """
 SELECT s.*, u.name, u.kind, u.name_sort FROM {source} s
 JOIN platform.unit u ON u.code = s.unit
   AND u.valid_from <= $2 AND (u.valid_to IS NULL OR u.valid_to > $2)
 WHERE s.period = $1
 """
+"""A scorecard with its unit of the day; $1 is the period, $2 its last day."""
 
 
 async def scorecards(
@@ -163,7 +169,7 @@ async def scorecards(
 ) -> list[Row]:
     """Scorecards of a period among these units, in Vietnamese order of names."""
     return await connection.fetch(
-        f"{_CARD.format(source=source)} AND s.unit = ANY($3) AND ($4::text IS NULL OR measure = $4)"
+        f"{CARD.format(source=source)} AND s.unit = ANY($3) AND ($4::text IS NULL OR measure = $4)"
         " AND ($5::text IS NULL OR category = $5) AND ($6::text IS NULL OR kind = $6)"
         " AND ($7::text IS NULL OR (name_sort, unit, measure, category) > ($7, $8, $9, $10))"
         " ORDER BY name_sort, unit, measure, category LIMIT $11",
@@ -188,41 +194,6 @@ FIGURE_COLUMNS = (
 """What a report may hold of one row."""
 
 
-async def figures_of(connection: Connection, unit: str, period: str) -> list[Row]:
-    """The rows that a unit reported for a period, with what scoring reads of them."""
-    return await connection.fetch(
-        f"SELECT measure, category, f.revision, document, document_date, published_rate,"
-        f" {', '.join(f'f.{name}' for name in FIGURE_COLUMNS)}, form, received_at,"
-        " scoring.numerator(measure, done, completed, terminated, reduced, resolved,"
-        "  resolved_in_time) AS counted"
-        " FROM ingest.current_figure f LEFT JOIN ingest.published_report r"
-        "  ON r.unit = f.unit AND r.period = f.period AND r.revision = f.revision"
-        " WHERE f.unit = $1 AND f.period = $2",
-        unit,
-        period,
-    )
-
-
-async def predecessors_of(
-    connection: Connection, unit: str, period: Period
-) -> list[Row]:
-    """What the units that it came from had a year earlier, and its share of each."""
-    last = period.year_earlier()
-    return await connection.fetch(
-        "WITH RECURSIVE tree AS (SELECT $1::text AS period, code FROM platform.unit"
-        "  WHERE valid_from <= $2 AND (valid_to IS NULL OR valid_to > $2)),"
-        f" {line_of('heritage', '$4')}"
-        " SELECT part, share, measure, category, done, enforceable FROM heritage"
-        " JOIN scoring.rated_figure f ON f.unit = part AND f.period = $3"
-        " WHERE heritage.unit = $5 ORDER BY part",
-        period.code,
-        period.end,
-        last.code,
-        last.end,
-        unit,
-    )
-
-
 async def ranking(
     connection: Connection,
     period: str,
@@ -242,17 +213,25 @@ async def ranking(
 
     Ties share the lower number and stand in order of names; rows without a rate, or
     with less to enforce than asked for, come last, unranked. What has a rate and no
-    counts is not known to be small. `line` counts what is printed.
+    counts is not known to be small, nor of any size. `line` counts what is printed,
+    `size` is the quartile by what is to be enforced, and each has ranks of its own.
     """
     return await connection.fetch(
-        f"SELECT * FROM (SELECT *, row_number() OVER ({_ORDER}) AS line FROM ("
-        " SELECT unit, name, name_sort, rate, national_rate, is_ranked, CASE WHEN is_ranked"
-        "  THEN rank() OVER (PARTITION BY is_ranked ORDER BY rate DESC) END AS rank"
-        " FROM (SELECT *, rate IS NOT NULL"
-        "  AND (enforceable >= $10 OR enforceable IS NULL) AS is_ranked"
-        f" FROM ({_CARD.format(source=source)} AND measure = $3 AND category = $4 AND kind = $5"
-        "  AND kind <> 'national' AND s.unit = ANY($6)) rows) all_of_them) ranked"
-        " WHERE $7::text[] IS NULL OR unit = ANY($7)) lines"
+        "WITH everyone AS (SELECT unit, name, name_sort, rate, national_rate, enforceable,"
+        "  rate IS NOT NULL AND (enforceable >= $10 OR enforceable IS NULL) AS is_ranked"
+        f" FROM ({CARD.format(source=source)} AND measure = $3 AND category = $4"
+        "  AND kind = $5 AND kind <> 'national' AND s.unit = ANY($6)) rows),"
+        " sized AS (SELECT *, CASE WHEN is_ranked THEN 1 + (enforceable > cuts[1])::int"
+        "   + (enforceable > cuts[2])::int + (enforceable > cuts[3])::int END AS size"
+        "  FROM everyone, (SELECT percentile_disc(ARRAY[0.25, 0.5, 0.75])"
+        "   WITHIN GROUP (ORDER BY enforceable) AS cuts FROM everyone WHERE is_ranked) c),"
+        " ranked AS (SELECT *,"
+        "  CASE WHEN is_ranked THEN rank() OVER (PARTITION BY is_ranked ORDER BY rate DESC)"
+        "   END AS rank, rank() OVER (PARTITION BY size ORDER BY rate DESC) AS size_rank,"
+        "  count(*) OVER (PARTITION BY size) AS size_of FROM sized)"
+        " SELECT * FROM (SELECT *, row_number() OVER ("
+        "   ORDER BY is_ranked DESC, rate DESC NULLS LAST, name_sort, unit) AS line"
+        "  FROM ranked WHERE $7::text[] IS NULL OR unit = ANY($7)) lines"
         " WHERE line > $8 ORDER BY line LIMIT $9",
         period,
         end,
@@ -267,118 +246,6 @@ async def ranking(
     )
 
 
-_ORDER = "ORDER BY is_ranked DESC, rate DESC NULLS LAST, name_sort, unit"
-
-
-async def outliers(
-    connection: Connection,
-    period: str,
-    end: date,
-    *,
-    source: str,
-    units: Sequence[str],
-    measure: str | None,
-    kind: str | None,
-    after: int,
-    limit: int,
-) -> list[Row]:
-    """Every score of a period's movements, the strongest first."""
-    scores = ", ".join(
-        f"('{name}', '{against}', s.{column}_{name})"
-        for name in MOVEMENTS
-        for against, column in (("history", "outlier"), ("peers", "peers"))
-    )
-    return await connection.fetch(
-        "SELECT * FROM (SELECT *, row_number() OVER (ORDER BY abs(score) DESC, name_sort,"
-        " unit, measure, movement, against) AS line FROM ("
-        f" SELECT s.*, v.* FROM ({_CARD.format(source=source)} AND s.unit = ANY($3)"
-        "   AND category = 'all' AND ($4::text IS NULL OR measure = $4)"
-        "   AND ($5::text IS NULL OR kind = $5)) s"
-        f" CROSS JOIN LATERAL (VALUES {scores}) AS v (movement, against, score)"
-        " WHERE score IS NOT NULL) scored) lines WHERE line > $6 ORDER BY line LIMIT $7",
-        period,
-        end,
-        list(units),
-        measure,
-        kind,
-        after,
-        limit,
-    )
-
-
-async def loads(
-    connection: Connection,
-    period: str,
-    end: date,
-    *,
-    source: str,
-    units: Sequence[str],
-    kind: str,
-    after: tuple[object, ...] | None,
-    limit: int,
-) -> list[Row]:
-    """Units of a kind with their cases and money to enforce, in order of names."""
-    sides = ", ".join(
-        f"max({name}) FILTER (WHERE measure = '{measure}') AS {measure}_{name}"
-        for measure in ("cases", "money")
-        for name in ("to_enforce", "per_officer", "workload_outlier")
-    )
-    return await connection.fetch(
-        f"SELECT unit, name, name_sort, max(officers) AS officers, {sides}"
-        f" FROM ({_CARD.format(source=source)} AND s.unit = ANY($3) AND kind = $4"
-        "  AND category = 'all' AND measure IN ('cases', 'money')) cards"
-        " WHERE $5::text IS NULL OR (name_sort, unit) > ($5, $6)"
-        " GROUP BY unit, name, name_sort ORDER BY name_sort, unit LIMIT $7",
-        period,
-        end,
-        list(units),
-        kind,
-        *(after or (None, None)),
-        limit,
-    )
-
-
-async def officers_of(
-    connection: Connection,
-    period: str,
-    end: date,
-    *,
-    source: str,
-    units: Sequence[str],
-) -> list[Row]:
-    """What each officer under these units reported to have to enforce."""
-    return await connection.fetch(
-        "WITH RECURSIVE below AS (SELECT code AS root, code FROM unnest($3::text[]) code"
-        "  UNION SELECT below.root, u.code FROM below JOIN platform.unit u"
-        "   ON u.parent = below.code AND u.valid_from <= $2"
-        "   AND (u.valid_to IS NULL OR u.valid_to > $2))"
-        f" SELECT below.root, cards.* FROM ({_CARD.format(source=source)}"
-        "  AND kind = 'officer' AND category = 'all' AND to_enforce IS NOT NULL"
-        "  AND measure IN ('cases', 'money')) cards"
-        " JOIN below ON below.code = cards.unit AND below.root <> cards.unit"
-        " ORDER BY to_enforce DESC, name_sort, unit",
-        period,
-        end,
-        list(units),
-    )
-
-
-async def usual_loads(
-    connection: Connection, period: str, end: date, *, source: str, kind: str
-) -> list[Row]:
-    """Median load and median distance from it, among all units of a kind."""
-    return await connection.fetch(
-        "SELECT measure, cardinality(loads) AS units, scoring.median(loads) AS median,"
-        " scoring.mad(loads) AS mad FROM (SELECT measure,"
-        "  array_agg(per_officer ORDER BY per_officer) AS loads"
-        f" FROM ({_CARD.format(source=source)} AND kind = $3 AND category = 'all'"
-        "  AND per_officer IS NOT NULL) cards GROUP BY measure) by_measure",
-        period,
-        end,
-        kind,
-    )
-
-
 async def national_row(
     connection: Connection,
     period: str,
@@ -390,7 +257,7 @@ async def national_row(
 ) -> Row | None:
     """The national row, never ranked and printed first as STT 1."""
     return await connection.fetchrow(
-        f"{_CARD.format(source=source)} AND measure = $3 AND category = $4"
+        f"{CARD.format(source=source)} AND measure = $3 AND category = $4"
         " AND kind = 'national'",
         period,
         end,

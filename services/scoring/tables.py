@@ -63,7 +63,11 @@ scorecard = Table(
     Column("target_unit", Text, comment="the unit whose target it is"),
     Column("last_period", Text, nullable=False),
     Column("last_rate", Numeric(5, 2)),
-    Column("last_basis", Text, comment="as_reported or restated; null with a why"),
+    Column(
+        "last_basis",
+        Text,
+        comment="as_reported, rolled_up or restated; null with a why",
+    ),
     Column("last_why", Text, comment="why there is no rate of last year"),
     Column("last_illustrative", Boolean, nullable=False, server_default=text("false")),
     Column("national_rate", Numeric(5, 2)),
@@ -84,4 +88,9 @@ scorecard = Table(
     Column("officers", Integer),
     Column("per_officer", Numeric(18, 2)),
     Column("workload_outlier", Numeric(9, 2)),
+    Column(
+        "workload_spread",
+        Numeric(18, 2),
+        comment="the most loaded officer's work, in times the least loaded one's",
+    ),
 )

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from libs.common import clock, keys, lenses, working_days
 from libs.common.clock import written
-from libs.common.database import Connection, Database, Row
+from libs.common.database import Connection, Database
 from libs.common.events import FIGURES_CHANGED, News, publish
 from libs.common.keys import Principal
 from libs.common.periods import Period
 from libs.common.problems import Fault, Text, invalid
 from libs.common.upserts import Upserted
-from services.scoring import computing, indicators, shown, shown_indicators, store
-from services.scoring.domain.indicators import Indicator, values
+from services.scoring import computing, shown, store
+from services.scoring.domain.amendments import Decision, contradiction
 from services.scoring.domain.pace import Days
-from services.scoring.domain.yardsticks import rate_for
-from services.scoring.shown_indicators import ExplainedScorecard
-from services.scoring.store import TargetRow
+from services.scoring.domain.yardsticks import in_periods, out_of_year, rate_for
+from services.scoring.store import Cell, TargetRow
 
 
 async def rescore(
@@ -67,42 +67,6 @@ async def cards_as_known(
     await lenses.as_known_at(connection, known_at)
     await computing.compute(connection, period, await _held(connection, period))
     return store.COMPUTED
-
-
-async def explained(
-    connection: Connection, cards: Sequence[Row], period: Period, seen: Seen
-) -> list[ExplainedScorecard]:
-    """Scorecards of one unit, each with the rows and definitions behind it."""
-    unit: str = cards[0]["unit"]
-    reported = {
-        (row["measure"], row["category"]): row
-        for row in await store.figures_of(connection, unit, period.code)
-    }
-    restated = any(card["last_basis"] == "restated" for card in cards)
-    parts = await store.predecessors_of(connection, unit, period) if restated else []
-    found = []
-    for card in cards:
-        cell = card["measure"], card["category"]
-        row = reported.get(cell)
-        counts = {**row, "done": row["counted"]} if row else dict(card)
-        found.append(
-            shown_indicators.explained(
-                shown.scorecard(card, seen.known_at, seen.days),
-                row,
-                values(indicators.shipped(), *cell, period.end, counts),
-                _definition(card["measure"]),
-                period.end,
-                [p for p in parts if (p["measure"], p["category"]) == cell]
-                if card["last_basis"] == "restated"
-                else [],
-            )
-        )
-    return found
-
-
-def _definition(measure: str) -> Indicator | None:
-    """The indicator that the rate of a measure is."""
-    return next((i for i in indicators.shipped() if measure in i.rate_of), None)
 
 
 async def preview(connection: Connection, batch: str, period: Period) -> None:
@@ -157,13 +121,10 @@ async def put_targets(
     """Keep new and amended targets, and queue the periods of their years."""
     async with database.transaction() as connection:
         await _check_targets(connection, principal, targets)
+        await store.one_writer_of_targets(connection, {t.year for t in targets})
+        stored = await store.ever_set(connection, {t.cell for t in targets})
+        changed = _following(targets, stored)
         now = await clock.business_now(connection)
-        before = {
-            held.cell: held
-            for year in sorted({t.year for t in targets})
-            for held in await store.current_targets(connection, year)
-        }
-        changed = [t for t in targets if before.get(t.cell) != t]
         await store.keep_targets(connection, changed, principal.key, now)
         years = {t.year for t in changed}
         periods = await store.scored_periods(connection)
@@ -171,7 +132,7 @@ async def put_targets(
         await publish(
             connection, [News(FIGURES_CHANGED, p, None, None) for p in sorted(touched)]
         )
-    created = sum(t.cell not in before for t in changed)
+    created = len({t.cell for t in changed} - {t.cell for t in stored})
     return Upserted(
         created=created,
         updated=len(changed) - created,
@@ -183,12 +144,13 @@ async def _check_targets(
     connection: Connection, principal: Principal, targets: Sequence[TargetRow]
 ) -> None:
     known = await keys.known_units(connection, [t.unit for t in targets])
-    faults, seen = [], set()
+    faults = []
     for index, target in enumerate(targets):
+        where = f"/targets/{index}"
         if target.unit not in known or not principal.sees(target.unit):
             faults.append(
                 Fault(
-                    f"/targets/{index}/unit",
+                    f"{where}/unit",
                     "unknown_unit",
                     Text(
                         f"Không có đơn vị «{target.unit}».",
@@ -196,46 +158,59 @@ async def _check_targets(
                     ),
                 )
             )
-        if target.cell in seen:
-            faults.append(Fault(f"/targets/{index}", "duplicate_row", _TWICE))
-        seen.add(target.cell)
-    if not faults:
-        faults = _out_of_chain(targets, await store.set_before(connection, targets))
+        for key, code, text in out_of_year(target.basis, target.year):
+            faults.append(Fault(f"{where}/basis/{key}", code, text))
     if faults:
         raise invalid(faults)
 
 
-def _out_of_chain(
-    targets: Sequence[TargetRow], set_before: Set[tuple[int, str, date]]
-) -> list[Fault]:
-    """Amendments of what no document set, or of what was decided later."""
-    faults = []
-    for index, target in enumerate(targets):
-        amends = target.document.get("amends")
-        days = [day for i, number, day in set_before if (i, number) == (index, amends)]
-        if amends is None:
+@dataclass
+class _Chain:
+    """What was ever set for one cell, by number of document, and the one in force."""
+
+    rows: dict[str, list[TargetRow]] = field(default_factory=lambda: defaultdict(list))
+    in_force: Decision | None = None
+
+    def add(self, target: TargetRow) -> None:
+        self.in_force = _decision(target)
+        self.rows[self.in_force.number].append(target)
+
+
+def _following(
+    targets: Sequence[TargetRow], stored: Iterable[TargetRow]
+) -> list[TargetRow]:
+    """Those that are new, each of which may follow what stands before it."""
+    chains, sent = defaultdict[Cell, _Chain](_Chain), defaultdict[Cell, _Chain](_Chain)
+    for target in stored:
+        chains[target.cell].add(target)
+    faults, changed = [], []
+    for index, sent_as in enumerate(targets):
+        target = replace(sent_as, basis=in_periods(sent_as.basis))
+        where, chain, new = f"/targets/{index}", chains[target.cell], _decision(target)
+        if target in sent[target.cell].rows.get(new.number, ()):
+            faults.append(Fault(where, "duplicate_row", _TWICE))
+        sent[target.cell].add(target)
+        if target in chain.rows.get(new.number, ()):
             continue
-        if not days:
-            pointer = f"/targets/{index}/document/amends"
-            faults.append(Fault(pointer, "amends_unknown", _sets_none(str(amends))))
-        elif date.fromisoformat(str(target.document["date"])) < min(days):
-            pointer = f"/targets/{index}/document/date"
-            faults.append(Fault(pointer, "amends_later", _earlier(min(days))))
-    return faults
+        wrong = contradiction(chain.rows, chain.in_force, new)
+        if wrong:
+            member, code, text = wrong
+            faults.append(Fault(f"{where}/document/{member}", code, text))
+        else:
+            chain.add(target)
+            changed.append(target)
+    if faults:
+        raise invalid(faults)
+    return changed
 
 
-def _sets_none(number: str) -> Text:
-    return Text(
-        f"«{number}» chưa giao chỉ tiêu này; hãy gửi văn bản đó trước, hoặc bỏ amends.",
-        f"{number!r} set no target of this unit, year, measure and category; send that"
-        " document first, or leave `amends` out.",
-    )
-
-
-def _earlier(day: date) -> Text:
-    return Text(
-        f"Văn bản sửa đổi có ngày trước văn bản được sửa ({day}).",
-        f"The amending document is dated before the one it amends ({day}).",
+def _decision(target: TargetRow) -> Decision:
+    document = target.document
+    amends = document.get("amends")
+    return Decision(
+        str(document["number"]),
+        date.fromisoformat(str(document["date"])),
+        None if amends is None else str(amends),
     )
 
 

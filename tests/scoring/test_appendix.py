@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from python_calamine import load_workbook
@@ -14,6 +14,7 @@ from libs.common.periods import Period
 from services.ingest.domain.grid import Cell, Sheet
 from services.ingest.sheets.workbook import sheets_in
 from services.scoring import appendix
+from services.scoring.schemas import Measure
 from tests.support.databases import copy_of
 from tests.support.world import World
 
@@ -86,6 +87,41 @@ async def test_the_appendix_comes_back_as_it_went_out(
         back = {measure: await ranking(other, measure) for measure in MEASURES}
 
     assert back == sent
+
+
+TITLES = {
+    "cases": "KẾT QUẢ THI HÀNH ÁN DÂN SỰ 5 THÁNG NĂM 2022 VỀ VIỆC",
+    "money": "KẾT QUẢ THI HÀNH ÁN DÂN SỰ 5 THÁNG NĂM 2022 VỀ TIỀN",
+    "complaints": "TỶ LỆ GIẢI QUYẾT KHIẾU NẠI, TỐ CÁO 5 THÁNG NĂM 2022",
+    "administrative": "BẢN ÁN HÀNH CHÍNH ĐƯỢC THEO DÕI 5 THÁNG NĂM 2022",
+    "decisions": "QUYẾT ĐỊNH THI HÀNH ÁN ĐÚNG PHÁP LUẬT 5 THÁNG NĂM 2022",
+    "guidance": "TRẢ LỜI VĂN BẢN XIN Ý KIẾN ĐÚNG HẠN 5 THÁNG NĂM 2022",
+}
+
+
+def test_every_measure_has_a_title() -> None:
+    assert tuple(TITLES) == get_args(Measure)
+
+
+@pytest.mark.parametrize("measure", TITLES)
+async def test_whatever_is_measured_is_printed_under_its_title(
+    still_world: World, measure: str
+) -> None:
+    sheet = only(await ranking(still_world, measure))
+
+    title, _, fraction, header, *_ = [row[0] for row in rows(sheet)]
+    assert (title, header) == (TITLES[measure], "STT")
+    assert "trên" in fraction or " / " in fraction
+    assert len(sheet.name) <= 31
+
+
+def test_a_category_with_a_rate_of_its_own_has_its_title() -> None:
+    period = Period("2024M05")
+    sheet = only(appendix.workbook([], period, "complaints", "carried_over"))
+
+    title, _, fraction, *_ = [row[0] for row in rows(sheet)]
+    assert title.startswith("GIẢI QUYẾT DỨT ĐIỂM ĐƠN THƯ NĂM TRƯỚC CHUYỂN SANG")
+    assert fraction.endswith("; loại: carried_over")
 
 
 async def test_another_reader_sees_the_same_numbers(world: World) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from libs.common.database import Row
 from libs.common.periods import Period
-from services.scoring import computing
+from services.scoring import behind, computing
 from tests.support.databases import Stage, stage
 
 pytestmark = pytest.mark.anyio
@@ -160,3 +160,67 @@ async def test_where_one_part_is_missing_nothing_is_restated_of_it(
     for row in await _restated(empty, history):
         if row["unit"] in heirs:
             assert (row["last_done"], row["last_basis"]) == (None, None)
+
+
+HAD = st.none() | st.just("a rate") | COUNTS.map(lambda n: (n // 2, n))
+"""What a unit reported of the year before: nothing, a rate alone, or its counts."""
+BELOW = {"P0": "VN", "P0-A": "P0", "P0-B": "P0", "P0-B1": "P0-B", "P1": "VN"}
+
+
+async def _explained(
+    world_of: Stage, had: dict[str, str | tuple[int, int] | None]
+) -> tuple[Row, list[Row]]:
+    """The card of what P0 and P1 became, and what is shown of these two."""
+    owner, period = world_of.world.owner, Period.parse("2022M05")
+    transaction = owner.transaction()
+    await transaction.start()
+    try:
+        await owner.executemany(
+            "INSERT INTO ingest.unit (code, valid_from, valid_to, name, name_sort, kind,"
+            " parent, aliases, codes) VALUES ($1, $2, $3, $1, $1, 'other', $4, '{}', '[]')",
+            [(unit, FIRST, SINCE, parent) for unit, parent in BELOW.items()]
+            + [("S", SINCE, None, "VN")],
+        )
+        await owner.executemany(
+            "INSERT INTO ingest.lineage (predecessor, successor, effective, document,"
+            " author, recorded_at) VALUES ($1, 'S', $2, '{}', 'test', $3)",
+            [(part, SINCE, NOW) for part in ("P0", "P1")],
+        )
+        rows = {("2022M05", "S"): (1, 2)} | {("2021M05", u): h for u, h in had.items()}
+        await owner.executemany(
+            "INSERT INTO ingest.figure (period, unit, measure, category, revision,"
+            " received_at, done, enforceable, published_rate)"
+            " VALUES ($1, $2, 'cases', 'all', 1, $3, $4, $5, $6)",
+            [
+                (*of, NOW, *(h if isinstance(h, tuple) else (None, None)), rate)
+                for of, h in rows.items()
+                if h is not None
+                for rate in [Decimal("50.00") if h == "a rate" else None]
+            ],
+        )
+        await computing.compute(owner, period, [])
+        card = await owner.fetchrow("SELECT * FROM pg_temp.computed WHERE unit = 'S'")
+        assert card is not None
+        cell = [("cases", "all")]
+        return card, await behind.predecessors_of(owner, "S", period, cell)
+    finally:
+        await transaction.rollback()
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(had=st.fixed_dictionaries(dict.fromkeys(BELOW, HAD)))
+async def test_the_parts_that_are_shown_are_those_that_were_summed(
+    empty: Stage, had: dict[str, str | tuple[int, int] | None]
+) -> None:
+    card, parts = await _explained(empty, had)
+
+    assert [part["part"] for part in parts] == ["P0", "P1"]
+    missing = [part["why"] for part in parts if part["why"]]
+    assert (card["last_why"] == "predecessors_missing") == bool(missing)
+    if not missing:
+        assert card["last_done"] == sum(part["done"] for part in parts)
+        assert card["last_enforceable"] == sum(part["enforceable"] for part in parts)

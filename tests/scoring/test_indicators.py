@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from libs.common.figures import published
 from services.scoring import indicators
+from services.scoring.domain.indicators import COMPUTED, definition
+from services.scoring.store import FIGURE_COLUMNS
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -28,40 +31,127 @@ def row(measure: str, category: str = "all", **counts: int) -> dict[str, Any]:
     return {"measure": measure, "category": category, **counts}
 
 
-async def cards(world: World, *figures: dict[str, Any], **more: Any) -> dict[str, Any]:
+Cell = tuple[str, str]
+
+
+async def rows_of(
+    world: World, *figures: dict[str, Any], **more: Any
+) -> dict[Cell, Any]:
     report = {"unit": "VN", "period": "2022M05", "figures": list(figures), **more}
     answer = await world.report(report)
     assert answer.status_code == 202, answer.text
     await world.evaluated(answer.json()["batch"])
-    shown = (await world.admin.get("/v1/scorecards/VN/2022M05")).raise_for_status()
-    return {card["measure"]: card for card in shown.json()["items"]}
+    return await shown(world, report["unit"], report["period"])
 
 
-async def test_each_measure_has_the_rate_that_the_file_defines(world: World) -> None:
-    found = await cards(
+async def shown(world: World, unit: str, period: str) -> dict[Cell, Any]:
+    answer = (
+        await world.admin.get(f"/v1/scorecards/{unit}/{period}")
+    ).raise_for_status()
+    return {(c["measure"], c["category"]): c for c in answer.json()["items"]}
+
+
+async def cards(world: World, *figures: dict[str, Any], **more: Any) -> dict[str, Any]:
+    found = await rows_of(world, *figures, **more)
+    return {measure: card for (measure, _), card in found.items()}
+
+
+def counts_of(measure: str) -> dict[str, int]:
+    if measure in ("cases", "money"):
+        return ENFORCED | ({"reduced": 4} if measure == "money" else {})
+    return COUNTS | {"carried_over": 60, "newly_accepted": 80}
+
+
+async def test_each_row_has_the_rate_that_the_file_defines(world: World) -> None:
+    cells = [(m, category or "other") for m, category in COMPUTED]
+    found = await rows_of(world, *(row(*cell, **counts_of(cell[0])) for cell in cells))
+
+    assert found.keys() == set(cells)
+    for cell, card in found.items():
+        own = definition(indicators.shipped(), *cell)
+        version = own and own.on(date(2022, 2, 28))
+        assert own is not None
+        assert version is not None
+        counts = counts_of(cell[0]) | {"done": card["done"]}
+        above, below = (
+            sum(counts[name] for name in side)
+            for side in (version.fraction.numerator, version.fraction.denominator)
+        )
+        assert (card["done"], card["enforceable"]) == (above, below)
+        assert card["rate"] == str(published(above, below))
+        assert card["indicators"][own.id]["value"] == card["rate"]
+        assert card["origin"]["definition"]["indicator"] == own.id
+    assert {cell: card["rate"] for cell, card in found.items()} == {
+        **{("cases", "other"): "30.00", ("money", "other"): "33.33"},
+        ("complaints", "other"): "40.71",
+        ("complaints", "carried_over"): "95.00",
+        ("complaints", "newly_accepted"): "71.25",
+        **{("administrative", "other"): "40.71", ("guidance", "other"): "36.43"},
+        ("decisions", "other"): "71.25",
+    }
+
+
+@pytest.mark.parametrize(
+    ("resolved", "carried_over", "newly_accepted"),
+    [
+        pytest.param(4, {"value": "100.00", "met": True}, {"value": "80.00", "met": False}, id="all of the old"),
+        pytest.param(3, {"value": "75.00", "met": False}, {"value": "60.00", "met": False}, id="a part"),
+    ],
+)  # fmt: skip
+async def test_a_duty_of_decision_1229_is_met_or_not(
+    url: str,
+    resolved: int,
+    carried_over: dict[str, Any],
+    newly_accepted: dict[str, Any],
+) -> None:
+    target = {
+        **{"unit": "VN", "year": 2024, "measure": "complaints", "rate": "100"},
+        **{"category": "carried_over", "operator": "at_least"},
+        "document": {"number": "1229/QĐ-TCTHADS", "date": "2023-12-28"},
+    }
+    async with World.running(url, now="2024-03-08T08:00:00+07:00") as world:
+        put = await world.admin.put("/v1/targets", json={"targets": [target]})
+        assert put.status_code == 200, put.text
+        found = await rows_of(
+            world,
+            row("complaints", "carried_over", carried_over=4, resolved=resolved),
+            row("complaints", "newly_accepted", newly_accepted=5, resolved=resolved),
+            period="2024M05",
+        )
+
+    old, new = (found["complaints", c] for c in ("carried_over", "newly_accepted"))
+    assert (old["rate"], old["met"]) == (carried_over["value"], carried_over["met"])
+    first = old["indicators"]["complaints_carried_over_resolved"]
+    second = new["indicators"]["new_complaints_resolved"]
+    assert first.items() >= carried_over.items()
+    assert second.items() >= newly_accepted.items()
+    assert first["target"] == {"rate": "100.00", "operator": "at_least", "duty": "D09"}
+    assert second["target"]["duty"] == "D10"
+    assert old["indicators"]["complaints_resolved"]["met"] is None
+
+
+async def test_a_summed_row_and_a_published_one_have_their_own_rate(
+    world: World,
+) -> None:
+    """What the card says and what its indicator says are one figure."""
+    unit = {"code": "A", "name": "A", "kind": "province", "parent": "VN", "valid_from": "2010-01-01"}  # fmt: skip
+    (await world.admin.put("/v1/units", json={"units": [unit]})).raise_for_status()
+    await rows_of(
         world,
-        row("cases", **ENFORCED),
-        row("money", **ENFORCED, reduced=4),
-        *(
-            row(m, **COUNTS)
-            for m in ("complaints", "administrative", "guidance", "decisions")
-        ),
+        row("complaints", **COUNTS),
+        {"measure": "money", "published_rate": "28.26"},
+        unit="A",
     )
 
-    own = {m: one.id for one in indicators.shipped() for m in one.rate_of}
-    assert own.keys() == found.keys()
-    for measure, card in found.items():
-        defined = card["indicators"][own[measure]]
-        assert card["rate"] == defined["value"] is not None
-        assert (card["done"], card["enforceable"]) == (
-            defined["numerator"],
-            defined["denominator"],
-        )
-        assert card["origin"]["definition"]["indicator"] == own[measure]
-    assert {m: card["rate"] for m, card in found.items()} == {
-        **{"cases": "30.00", "money": "33.33", "complaints": "57.00"},
-        **{"administrative": "57.00", "guidance": "51.00", "decisions": "95.00"},
-    }
+    summed = (await shown(world, "VN", "2022M05"))["complaints", "all"]
+    letter = (await shown(world, "A", "2022M05"))["money", "all"]
+
+    one = summed["indicators"]["complaints_resolved"]
+    assert summed["done_basis"] == "rolled_up"
+    assert (one["numerator"], one["denominator"]) == (57, 100)
+    assert (one["value"], one["why"], summed["rate"]) == ("57.00", None, "57.00")
+    other = letter["indicators"]["rate"]
+    assert (other["value"], other["numerator"], other["why"]) == ("28.26", None, None)
 
 
 async def test_what_is_resolved_is_ranked_held_to_targets_and_compared(
@@ -160,6 +250,10 @@ GOOD = """
   versions: [{from: 2020-01-01, numerator: [done], denominator: [to_enforce]}]
 """
 
+OWN = GOOD.replace("[to_enforce]", "[enforceable]").replace(
+    "measures: [cases]", "measures: [cases]\n  rate_of: [cases]"
+)
+
 
 @pytest.mark.parametrize(
     ("wrong", "right"),
@@ -181,3 +275,23 @@ def test_a_file_with_a_mistake_does_not_load(wrong: str, right: str) -> None:
 
     with pytest.raises(ValueError, match="validation error"):
         indicators.load(GOOD.replace(wrong, right, 1))
+
+
+@pytest.mark.parametrize("column", FIGURE_COLUMNS)
+def test_whatever_a_report_may_hold_may_be_counted(column: str) -> None:
+    (one,) = indicators.load(GOOD.replace("[done]", f"[{column}]"))
+
+    assert one.versions[0].fraction.numerator == (column,)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param(GOOD.replace("measures: [cases]", "measures: [cases]\n  rate_of: [cases]"), "the rate of .*cases.* that the database computes is", id="another fraction"),
+        pytest.param(OWN + OWN.replace("id: one", "id: two"), "two and one are both the rate", id="two for one row"),
+        pytest.param(GOOD + GOOD, "an id stands twice", id="one id twice"),
+    ],
+)  # fmt: skip
+def test_a_rate_that_is_not_computed_does_not_load(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        indicators.load(text)

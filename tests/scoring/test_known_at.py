@@ -24,14 +24,14 @@ def province(code: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def target(rate: str) -> dict[str, Any]:
+def target(rate: str, **document: str) -> dict[str, Any]:
     return {
         "unit": "VN",
         "year": 2022,
         "measure": "cases",
         "rate": rate,
         "operator": "at_least",
-        "document": {"number": "1", "date": "2021-12-01"},
+        "document": {"number": "1", "date": "2021-12-01", **document},
     }
 
 
@@ -65,7 +65,9 @@ async def amended(world: World) -> World:
     await send(world, report("A", 50), report("B", 40))
     await move(world, "2022-03-10T08:00:00+07:00")
     await send(world, report("A", 30))
-    await world.admin.put("/v1/targets", json={"targets": [target("55.00")]})
+    await world.admin.put(
+        "/v1/targets", json={"targets": [target("55.00", number="2", amends="1")]}
+    )
     moved = province("B", name="Renamed")
     await world.admin.put("/v1/units", json={"units": [moved, province("C")]})
     return world

@@ -109,6 +109,26 @@ async def test_down_the_list_rates_fall_and_ranks_never_do(
 
 
 @asked
+@given(counts=EIGHT)
+async def test_who_has_as_much_to_enforce_is_a_peer_and_has_places_of_its_own(
+    provinces: Stage, counts: list[tuple[int | None, int | None]]
+) -> None:
+    lines = [line for line in await _ranked(provinces, counts) if line["rank"]]
+
+    sizes = sorted(line["enforceable"] for line in lines)
+    # The last of each quarter; whoever has as much belongs to it.
+    cuts = [sizes[-(-quarter * len(sizes) // 4) - 1] for quarter in (1, 2, 3) if sizes]
+    for line in lines:
+        assert line["size"] == 1 + sum(line["enforceable"] > cut for cut in cuts)
+    for size in {line["size"] for line in lines}:
+        peers = [line for line in lines if line["size"] == size]
+        for line in peers:
+            better = [p for p in peers if p["rate"] > line["rate"]]
+            place = (1 + len(better), len(peers))
+            assert (line["size_rank"], line["size_of"]) == place
+
+
+@asked
 @given(counts=EIGHT, chosen=st.integers(0, 7))
 async def test_finishing_one_more_never_costs_a_place(
     provinces: Stage, counts: list[tuple[int | None, int | None]], chosen: int

@@ -39,12 +39,20 @@ async def _last_year(world: World, *reports: dict[str, Any]) -> dict[str, Any]:
     return last_year
 
 
+async def _origin(world: World, **query: str) -> dict[str, Any]:
+    answer = await world.admin.get("/v1/scorecards/TN/2025M10", params=query)
+    origin: dict[str, Any] = answer.raise_for_status().json()["items"][0]["origin"]
+    return origin
+
+
 SPLIT = {
     "effective": "2025-08-01",
     "from": ["HN"],
     "into": ["HN-A", "HN-B"],
     "document": {"number": "minh họa", "date": "2025-06-12"},
 }
+HAD_BAC_KAN = {"unit": "BK", "share": "1", "done": 60, "enforceable": 100, "rate": "60.00"}  # fmt: skip
+NOTHING = {"done": None, "enforceable": None, "rate": None}
 NOW = _cases("TN", "2025M10", enforceable=500, done=250)
 BAC_KAN = _cases("BK", "2024M10", enforceable=100, done=60)
 OLD_THAI_NGUYEN = _cases("TN1", "2024M10", enforceable=300, done=120)
@@ -60,22 +68,78 @@ async def test_a_merged_unit_is_compared_with_the_sum_of_its_predecessors(
 
 
 @pytest.mark.parametrize(
-    "partial",
+    ("partial", "why"),
     [
-        pytest.param([BAC_KAN], id="one predecessor has not reported"),
+        pytest.param([BAC_KAN], "not_reported", id="one predecessor has not reported"),
         pytest.param(
             [BAC_KAN, _cases("TN1", "2024M10", published_rate="40.00")],
+            "no_counts",
             id="one predecessor has a rate and no counts",
         ),
     ],
 )
-async def test_partial_lineage_refuses(
-    merged: World, partial: list[dict[str, Any]]
+async def test_partial_lineage_refuses_and_says_who_is_missing(
+    merged: World, partial: list[dict[str, Any]], why: str
 ) -> None:
     last_year = await _last_year(merged, *partial, NOW)
 
     assert (last_year["rate"], last_year["basis"]) == (None, "none")
     assert last_year["why"] == "predecessors_missing"
+    assert (await _origin(merged))["predecessors"] == [
+        HAD_BAC_KAN,
+        {"unit": "TN1", "share": "1", **NOTHING, "why": why},
+    ]
+
+
+@pytest.fixture
+async def with_offices(merged: World) -> World:
+    """The old Thái Nguyên had two offices, and one of them a room."""
+    units = [
+        {
+            **{"code": code, "name": code, "kind": "office", "parent": parent},
+            **{"valid_from": "2010-01-01", "valid_to": "2025-07-01"},
+        }
+        for code, parent in (("TN1-A", "TN1"), ("TN1-B", "TN1"), ("TN1-B1", "TN1-B"))
+    ]
+    put = await merged.admin.put("/v1/units", json={"units": units})
+    assert put.status_code == 200, put.text
+    return merged
+
+
+OFFICE = _cases("TN1-A", "2024M10", enforceable=100, done=70)
+ROOM = _cases("TN1-B1", "2024M10", enforceable=200, done=50)
+
+
+async def test_a_predecessor_that_was_the_sum_of_its_offices_is_shown_as_one(
+    with_offices: World,
+) -> None:
+    last_year = await _last_year(with_offices, BAC_KAN, OFFICE, ROOM, NOW)
+
+    assert (last_year["rate"], last_year["basis"]) == ("45.00", "restated")
+    origin = await _origin(with_offices)
+    assert origin["predecessors"] == [
+        HAD_BAC_KAN,
+        {"unit": "TN1", "share": "1", "done": 120, "enforceable": 300, "rate": "40.00"},
+    ]
+    document = sample("reorganisation_thai_nguyen.json")["document"]
+    assert origin["lineage"] == [
+        {
+            **{"effective": "2025-07-01", "from": ["BK", "TN1"], "into": "TN"},
+            "document": document,
+        }
+    ]
+    known = await _origin(with_offices, known_at="2025-08-20")
+    assert known == origin
+
+
+async def test_a_predecessor_with_an_office_missing_has_no_sum(
+    with_offices: World,
+) -> None:
+    last_year = await _last_year(with_offices, BAC_KAN, OFFICE, NOW)
+
+    assert last_year["why"] == "predecessors_missing"
+    missing = {"unit": "TN1", "share": "1", **NOTHING, "why": "children_missing"}
+    assert (await _origin(with_offices))["predecessors"] == [HAD_BAC_KAN, missing]
 
 
 async def test_what_the_new_unit_says_of_the_time_before_it_comes_first(
@@ -86,6 +150,10 @@ async def test_what_the_new_unit_says_of_the_time_before_it_comes_first(
     last_year = await _last_year(merged, own, BAC_KAN, OLD_THAI_NGUYEN, NOW)
 
     assert (last_year["rate"], last_year["basis"]) == ("44.00", "as_reported")
+    origin = await _origin(merged)
+    assert (origin["predecessors"], origin["lineage"]) == ([], [])
+    assert origin["last_year"]["published_rate"] == "44.00"
+    assert origin["last_year"]["revision"] == 1
     ranked = (await merged.admin.get("/v1/rankings/2024M10")).json()["items"]
     assert {line["unit"] for line in ranked} == {"BK", "TN1"}
 
@@ -140,6 +208,9 @@ async def test_a_split_unit_has_no_one_successor_to_pass_its_counts_to(
     card = await _last_year_of_a_part(split)
 
     assert card["last_year"]["why"] == "predecessor_split"
+    assert card["origin"]["predecessors"] == [
+        {"unit": "HN", "share": None, "done": 5, "enforceable": 10, "rate": "50.00"}
+    ]
 
 
 async def test_decided_shares_say_what_each_part_takes_over(split: World) -> None:

@@ -60,6 +60,11 @@ async def test_the_sum_goes_past_a_child_that_is_itself_a_sum(tree: World) -> No
 
     assert found is not None
     assert (found["done"], found["enforceable"]) == (15, 50)
+    assert found["origin"]["reported"] is None
+    assert found["origin"]["children"] == [
+        {"unit": "A", "done": 10, "enforceable": 40},
+        {"unit": "B", "done": 5, "enforceable": 10},
+    ]
 
 
 async def test_a_reported_figure_stands_with_the_sum_beside_it(tree: World) -> None:
@@ -75,6 +80,16 @@ async def test_a_reported_figure_stands_with_the_sum_beside_it(tree: World) -> N
         "rate": "50.00",
         "difference": {"done": 3, "enforceable": 0, "points": "5.00"},
     }
+
+
+async def test_a_child_with_a_rate_alone_gives_the_sum_of_its_own(tree: World) -> None:
+    rate = {"measure": "cases", "published_rate": "49.00"}
+    only_a_rate = {"unit": "B", "period": PERIOD, "figures": [rate]}
+
+    found = await card(tree, "P", cases("A", 10, 40), only_a_rate, cases("B1", 5, 10))
+
+    assert found is not None
+    assert found["done"] == sum(c["done"] for c in found["origin"]["children"]) == 15
 
 
 async def test_one_child_without_counts_and_there_is_no_sum(tree: World) -> None:
@@ -117,6 +132,7 @@ async def test_a_sum_of_last_year_is_compared_with_too(tree: World) -> None:
     found = await card(tree, "P", *reports)
 
     assert found is not None
+    assert found["last_year"]["basis"] == "rolled_up"
     assert found["last_year"]["rate"] == "20.00"
     assert found["last_year"]["points"] == "30.00"
 

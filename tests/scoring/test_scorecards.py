@@ -712,6 +712,16 @@ async def test_a_target_pro_rata_asks_for_its_share(small: Year) -> None:
     await small.set(target("VN", "84.05", basis="pro_rata"))
 
     assert (await small.held())["A"] == ("42.03", "VN")
+    shown = await small.world.admin.get(f"/v1/scorecards/A/{small.period}")
+    set_as = {
+        (card["measure"], card["category"]): card["origin"]["target"]
+        for card in shown.json()["items"]
+    }
+    assert set_as["cases", "all"] == {
+        **{"unit": "VN", "rate": "84.05", "operator": "at_least", "basis": "pro_rata"},
+        "document": {"number": "1/QĐ", "date": "2021-12-24"},
+    }
+    assert set_as["cases", "credit"] is set_as["money", "all"] is None
 
 
 async def test_a_target_by_table_speaks_only_of_its_periods(small: Year) -> None:

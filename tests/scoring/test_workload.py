@@ -79,11 +79,9 @@ async def outliers(world: World, **query: str) -> list[dict[str, Any]]:
 
 
 async def test_a_score_is_that_of_its_definition(peers: World) -> None:
-    found = {
-        (o["unit"], o["against"]): o["score"]
-        for o in await outliers(peers)
-        if o["movement"] == "separate_ledger"
-    }
+    listed = [o for o in await outliers(peers) if o["movement"] == "separate_ledger"]
+    found = {(o["unit"], o["against"]): o["score"] for o in listed}
+    behind = {(o["unit"], o["against"]): o for o in listed}
 
     last = len(MONTHS) - 1
     everyone = [moves(n)[last] for n in range(7)]
@@ -92,6 +90,12 @@ async def test_a_score_is_that_of_its_definition(peers: World) -> None:
         own = [moved for month, moved in mine.items() if month != last]
         assert found[code, "history"] == score(mine[last], own)
         assert found[code, "peers"] == score(mine[last], everyone)
+        for against, usual in (("history", own), ("peers", everyone)):
+            one = behind[code, against]
+            middle = median(usual)
+            assert Decimal(one["moved"]) == mine[last]
+            assert Decimal(one["median"]) == middle
+            assert Decimal(one["mad"]) == median([abs(v - middle) for v in usual])
 
 
 async def test_the_strongest_comes_first_and_pages_show_each_once(peers: World) -> None:
@@ -170,12 +174,69 @@ async def test_work_is_divided_by_the_officers_in_force(officers: World) -> None
         "most": 150,
         "ratio": "3.00",
         "officers": [
-            {"unit": code, "name": code, "to_enforce": count}
+            {"unit": code, "name": code, "to_enforce": count, "outlier": None}
             for code, count in (("H3", 150), ("H2", 100), ("H1", 50))
         ],
     }
     assert (two["cases"]["spread"], one["money"]["per_officer"]) == (None, None)
     assert shown["usual"]["cases"] == {"units": 2, "median": "300", "mad": None}
+
+
+CROWD = (90, 100, 105, 110, 120, 400)
+
+
+@pytest.fixture
+async def crowd(officers: World) -> World:
+    """Another office, of six officers; one of them has almost all of the work."""
+    crowd = [f"C{n}" for n in range(len(CROWD))]
+    await put(
+        officers,
+        unit("O3", "P", "office"),
+        *(unit(code, "O3", "officer") for code in crowd),
+    )
+    await send(
+        officers,
+        cases("O3", sum(CROWD)),
+        *(cases(code, load) for code, load in zip(crowd, CROWD, strict=True)),
+    )
+    return officers
+
+
+async def test_an_officer_is_held_against_those_of_the_same_unit_or_all(
+    crowd: World,
+) -> None:
+    shown = (await crowd.admin.get("/v1/workload/2022M05")).raise_for_status().json()
+
+    few, _, many = (item["cases"]["spread"] for item in shown["items"])
+
+    def scores(of: dict[str, Any], usual: list[Decimal]) -> dict[str, str]:
+        return {
+            o["unit"]: score(Decimal(o["to_enforce"]), usual) for o in of["officers"]
+        }
+
+    theirs = [Decimal(load) for load in CROWD]
+    everyone = [*theirs, Decimal(50), Decimal(100), Decimal(150)]
+    found = {o["unit"]: o["outlier"] for o in [*few["officers"], *many["officers"]]}
+    assert found == scores(few, everyone) | scores(many, theirs)
+    assert Decimal(found["C5"]) > 10
+
+
+async def test_rules_may_read_how_unevenly_work_is_spread(crowd: World) -> None:
+    shown = (await crowd.admin.get("/v1/workload/2022M05")).raise_for_status().json()
+    stored = await crowd.owner.fetch(
+        "SELECT unit, workload_spread FROM scoring.published_scorecard"
+        " WHERE period = '2022M05' AND measure = 'cases' AND category = 'all'"
+    )
+
+    spreads = {row["unit"]: row["workload_spread"] for row in stored}
+    listed = {
+        item["unit"]: Decimal(item["cases"]["spread"]["ratio"])
+        for item in shown["items"]
+        if item["cases"]["spread"]
+    }
+    assert listed == {"O1": Decimal("3.00"), "O3": Decimal("4.44")}
+    assert {code: spreads[code] for code in listed} == listed
+    assert (spreads["P"], spreads["O2"], spreads["H1"]) == (Decimal("8.00"), None, None)
 
 
 async def test_a_province_counts_the_officers_of_its_offices(officers: World) -> None:
@@ -210,8 +271,29 @@ async def test_a_small_unit_is_listed_last_and_unranked(world: World) -> None:
     )
 
     listed = await world.admin.get("/v1/rankings/2022M05?min_enforceable=50")
-    csv = await world.admin.get("/v1/rankings/2022M05?min_enforceable=50&format=csv")
+    asked = "min_enforceable=50&peers=size&format=csv"
+    csv = await world.admin.get(f"/v1/rankings/2022M05?{asked}")
+    peers = await world.admin.get("/v1/rankings/2022M05?peers=size")
 
     lines = [(i["unit"], i["rank"], i["stt"]) for i in listed.json()["items"]]
     assert lines == [("C", 1, 1), ("A", 2, 2), ("D", 3, 3), ("B", None, 4)]
     assert csv.text.splitlines()[-1].startswith("4,,B,B,100.00")
+    assert [item.get("why") for item in listed.json()["items"]] == [None, None, None, "below_minimum"]  # fmt: skip
+    assert {i["unit"]: i["group"] for i in peers.json()["items"]} == {
+        "A": {"size": 2, "position": 1, "of": 1},
+        "B": {"size": 1, "position": 1, "of": 1},
+        "C": {"size": 3, "position": 1, "of": 1},
+        "D": None,
+    }
+
+
+async def test_a_unit_without_a_rate_is_listed_and_says_so(world: World) -> None:
+    await put(world, unit("A"), unit("B"))
+    await send(world, cases("A", 9), cases("B", 9, enforceable=0, done=0))
+
+    listed = await world.admin.get("/v1/rankings/2022M05")
+
+    assert [(i["unit"], i["rank"], i.get("why")) for i in listed.json()["items"]] == [
+        ("A", 1, None),
+        ("B", None, "no_rate"),
+    ]
