@@ -12,6 +12,7 @@ from libs.common.database import Row
 from libs.common.ids import new_id
 from services.alerts import shown
 from services.alerts.domain.escalation import ANNOUNCED, Change
+from services.alerts.domain.rules import Visibility
 from services.alerts.outbox import Message
 
 
@@ -25,6 +26,7 @@ def of_matter(matter: Mapping[str, Any], change: Change, now: datetime) -> Messa
         severity=matter["severity"],
         escalation=matter["id"],
         sequence=matter["sequence"],
+        hidden=matter["visibility"] != Visibility.UNIT,
     )
 
 
@@ -82,6 +84,7 @@ def event(
     escalation: str | None = None,
     sequence: int | None = None,
     key: str | None = None,
+    hidden: bool = False,
 ) -> Message:
     """A CloudEvents 1.0 body, made once: every attempt sends exactly these bytes."""
     id = new_id("msg")
@@ -97,4 +100,4 @@ def event(
         event["subject"] = unit
     event["data"] = data
     body = json.dumps(event, ensure_ascii=False, default=str).encode()
-    return Message(id, type, unit, body, severity, escalation, sequence, key)
+    return Message(id, type, unit, body, severity, escalation, sequence, key, hidden)

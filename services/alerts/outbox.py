@@ -24,17 +24,23 @@ class Message:
     sequence: int | None = None
     key: str | None = None
     """Whose subscriptions alone hear it, beside the root's; None: everyone's."""
+    hidden: bool = False
+    """Whether only keys strictly above its unit may hear it."""
 
 
 ABOVE = """
   above AS (
     SELECT unit, unit AS ancestor FROM heard WHERE unit IS NOT NULL
-    UNION SELECT above.unit, placed.parent FROM above CROSS JOIN LATERAL (
-      SELECT parent FROM platform.unit
+    UNION SELECT above.unit, placed.over FROM above CROSS JOIN LATERAL (
+      (SELECT parent AS over FROM platform.unit
       WHERE code = above.ancestor AND valid_from <= platform.business_date()
-      ORDER BY valid_from DESC LIMIT 1) placed
-    WHERE placed.parent IS NOT NULL)"""
-"""The units over those of `heard` (a CTE with `unit`); an ended one where it stood."""
+      ORDER BY valid_from DESC LIMIT 1)
+      UNION ALL SELECT successor FROM platform.lineage
+      WHERE predecessor = above.ancestor AND effective <= platform.business_date()
+      ) placed
+    WHERE placed.over IS NOT NULL)"""
+"""The units over those of `heard` (a CTE with `unit`): an ended one where it stood, and
+under what it became."""
 
 CONCERNS = """
   (m.type = ANY(s.types) OR '*' = ANY(s.types)
@@ -45,6 +51,8 @@ CONCERNS = """
   AND (m.severity IS NULL OR s.min_severity IS NULL OR
     array_position(ARRAY['low', 'medium', 'high', 'critical'], m.severity) >=
     array_position(ARRAY['low', 'medium', 'high', 'critical'], s.min_severity))
+  AND (NOT m.hidden OR EXISTS (SELECT FROM above
+    WHERE unit = m.unit AND ancestor <> m.unit AND ancestor = ANY(k.units)))
   AND (m.key IS NULL OR m.key = s.key
     OR ('admin' = ANY(k.roles) AND 'VN' = ANY(k.units)))"""
 """Whether a message (m) is for a subscription (s): by what it wishes to hear, and by
@@ -88,7 +96,10 @@ async def address_to(
 
 
 async def _freeze(connection: Connection, messages: Sequence[Message]) -> None:
-    names = ("id", "type", "unit", "body", "severity", "escalation", "sequence", "key")
+    names = (
+        *("id", "type", "unit", "body", "severity"),
+        *("escalation", "sequence", "key", "hidden"),
+    )
     await connection.copy_records_to_table(
         "message",
         schema_name="alerts",

@@ -204,6 +204,13 @@ message = Table(
     Column("body", LargeBinary, nullable=False, comment="the bytes that are signed"),
     moment("created_at", now=True),
     Column("key", Text, comment="whose subscriptions alone hear it; null: everyone's"),
+    Column(
+        "hidden",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="heard only by keys strictly above its unit",
+    ),
     Index("ix_message_escalation_sequence", "escalation", "sequence"),
     Index("ix_message_created_at_id", "created_at", "id"),
 )

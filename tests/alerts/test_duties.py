@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from tests.ingest.cases.sending import plant
 from tests.support.world import World, until
 
 pytestmark = pytest.mark.anyio
+HIDDEN = Path(__file__).with_name("hidden.yaml")
 EXPLANATION = {"causes": ["pandemic"], "text": "Dịch bệnh kéo dài."}
 
 
@@ -292,3 +294,47 @@ async def test_the_summary_says_who_answered_and_who_late(
         "outstanding": 0,
         "overdue": 0,
     }
+
+
+# What a unit is not shown ---------------------------------------------------------------
+
+
+async def test_a_matter_for_those_above_is_not_shown_to_the_unit_nor_told_it(
+    world: World,
+) -> None:
+    """Moves between columns are looked into before the unit hears of it."""
+    units = [
+        {"code": c, "name": c, "kind": k, "parent": p, "valid_from": "2010-01-01"}
+        for c, k, p in (("A", "province", "VN"), ("A1", "office", "A"))
+    ]
+    (await world.admin.put("/v1/units", json={"units": units})).raise_for_status()
+    await world.owner.execute("UPDATE alerts.rule SET state = 'retired'")
+    source = HIDDEN.read_text("utf-8")
+    await world.owner.execute(
+        "INSERT INTO alerts.rule (id, version, state, source, created_at)"
+        " VALUES ('hidden', 1, 'active', $1, now())",
+        source,
+    )
+    own, above = (
+        await world.client("analyst", under="A1"),
+        await world.client("analyst", under="A"),
+    )
+    hears = [
+        await (await world.client("subscriber", under=unit)).post(
+            "/v1/subscriptions",
+            json={"url": "http://127.0.0.1:9/x", "types": ["*"], "under": unit},
+        )
+        for unit in ("A1", "A")
+    ]
+    row = {"measure": "cases", "published_rate": "10.00"}
+    sent = await world.report({"unit": "A1", "period": "2022M05", "figures": [row]})
+    await world.evaluated(sent.json()["batch"])
+
+    [matter] = (await above.get("/v1/escalations")).json()["items"]
+    assert matter["visibility"] == "parent_and_above"
+    assert (await own.get("/v1/escalations")).json()["items"] == []
+    assert (await own.get(f"/v1/escalations/{matter['id']}")).status_code == 404
+    told = await world.owner.fetch(
+        "SELECT subscription FROM alerts.delivery WHERE escalation = $1", matter["id"]
+    )
+    assert [row["subscription"] for row in told] == [hears[1].json()["id"]]

@@ -1,4 +1,4 @@
-"""Exemptions: who owes nothing under which rule, until when, by which document."""
+"""Who owes nothing under which rule until when; what a unit does not hear of itself."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -33,6 +33,17 @@ def upgrade() -> None:
     op.create_index(
         "ix_exemption_rule_unit", "exemption", ["rule", "unit"], schema="alerts"
     )
+    op.add_column(
+        "message",
+        sa.Column(
+            "hidden",
+            sa.Boolean(),
+            server_default=sa.text("false"),
+            nullable=False,
+            comment="heard only by keys strictly above its unit",
+        ),
+        schema="alerts",
+    )
     op.execute("GRANT SELECT, INSERT ON alerts.exemption TO dondoc_alerts")
     op.execute(
         "GRANT UPDATE (ended_at, ended_by, end_reason) ON alerts.exemption"
@@ -41,4 +52,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_column("message", "hidden", schema="alerts")
     op.drop_table("exemption", schema="alerts")

@@ -268,7 +268,7 @@ async def next_recovery(connection: Connection) -> Row | None:
 
 _RECOVER = f"""
 WITH RECURSIVE chunk AS (
-  SELECT id, type, unit, severity, escalation, sequence, key, created_at
+  SELECT id, type, unit, severity, escalation, sequence, key, hidden, created_at
   FROM alerts.message
   WHERE (created_at, id) > ($2, $3) AND created_at <= $4
     AND type NOT IN ('ping', 'heartbeat')
