@@ -13,6 +13,7 @@ from bench import (
     ingest_reports,
     reads,
     score_national,
+    sweep_cases,
 )
 
 BENCHES = {
@@ -21,6 +22,7 @@ BENCHES = {
     "growth": growth.run,
     "score_national": score_national.run,
     "reads": reads.run,
+    "sweep_cases": sweep_cases.run,
     "end_to_end": end_to_end.run,
     "delivery": delivery.run,
 }

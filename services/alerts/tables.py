@@ -15,7 +15,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -104,7 +103,7 @@ escalation = Table(
     Column("message", JSONB, comment="the rule's words, filled in"),
     Column("visibility", Text, nullable=False, server_default=text("'unit'")),
     Column(
-        "members", JSONB, comment="the first of a unit's cases; all are in `member`"
+        "members", JSONB, comment="the first of a unit's cases; rules find them all"
     ),
     CheckConstraint(
         "state IN ('open', 'explained', 'returned', 'closed')", name="state"
@@ -143,15 +142,6 @@ exemption = Table(
     Column("end_reason", Text),
     Index("ix_exemption_rule_unit", "rule", "unit"),
     comment="units that owe nothing under a rule for a while",
-)
-
-member = Table(
-    "member",
-    alerts,
-    Column("escalation", ForeignKey(escalation.c.id), primary_key=True),
-    Column("case_id", BigInteger, primary_key=True),
-    Column("severity", SmallInteger, nullable=False),
-    comment="the cases that a matter is about now",
 )
 
 entry = Table(

@@ -82,12 +82,21 @@ async def test_a_case_comes_of_age_as_the_day_begins(planted: World) -> None:
     assert found["opened_at"] == "2022-03-11T00:00:00+07:00", "past the anniversary"
 
 
-async def test_the_members_are_kept_whole(planted: World) -> None:
-    await send(planted, *(old(n) for n in range(60)))
+async def test_a_matter_names_some_and_lists_them_all(planted: World) -> None:
+    await send(planted, *(old(n) for n in range(60)), case(77))
 
     [found] = await matters(planted)
-    kept = await planted.owner.fetchval("SELECT count(*) FROM alerts.member")
-    assert (found["facts"]["members"], len(found["members"]), kept) == (60, 50, 60)
+    assert (found["facts"]["members"], len(found["members"])) == (60, 20)
+    listed: list[str] = []
+    page: dict[str, Any] = {"next": None}
+    while not listed or page["next"]:
+        query = {"limit": "25", **({"cursor": page["next"]} if page["next"] else {})}
+        answer = await planted.admin.get(
+            f"/v1/escalations/{found['id']}/members", params=query
+        )
+        page = answer.raise_for_status().json()
+        listed += [one["case_no"] for one in page["items"]]
+    assert listed == [f"{n}/QĐ-THA" for n in range(60)]
 
 
 async def test_the_same_cases_again_move_nothing(planted: World) -> None:

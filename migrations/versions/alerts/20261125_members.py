@@ -18,7 +18,7 @@ def upgrade() -> None:
         sa.Column(
             "members",
             postgresql.JSONB(),
-            comment="the first of a unit's cases; all are in `member`",
+            comment="the first of a unit's cases; rules find them all",
         ),
         schema="alerts",
     )
@@ -40,17 +40,6 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("period IS NULL AND state <> 'closed'"),
     )
-    op.create_table(
-        "member",
-        sa.Column("escalation", sa.Text(), nullable=False),
-        sa.Column("case_id", sa.BigInteger(), nullable=False),
-        sa.Column("severity", sa.SmallInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["escalation"], ["alerts.escalation.id"]),
-        sa.PrimaryKeyConstraint("escalation", "case_id", name=op.f("pk_member")),
-        schema="alerts",
-        comment="the cases that a matter is about now",
-    )
-    op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON alerts.member TO dondoc_alerts")
     here = op.get_bind().execute(sa.text("SELECT quote_ident(current_database())"))
     op.execute(f"GRANT TEMPORARY ON DATABASE {here.scalar_one()} TO dondoc_alerts")
 
@@ -58,7 +47,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     here = op.get_bind().execute(sa.text("SELECT quote_ident(current_database())"))
     op.execute(f"REVOKE TEMPORARY ON DATABASE {here.scalar_one()} FROM dondoc_alerts")
-    op.drop_table("member", schema="alerts")
     # Several matters of one unit's cases stay apart by a period of their own.
     op.execute("UPDATE alerts.escalation SET period = id WHERE period IS NULL")
     op.drop_index("uq_escalation_of_cases", "escalation", schema="alerts")

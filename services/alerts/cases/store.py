@@ -57,8 +57,8 @@ async def find(
     """
     await connection.execute("DROP TABLE IF EXISTS pg_temp.swept")
     await connection.execute(
-        "CREATE TEMP TABLE swept (n int, unit text, case_id bigint, severity smallint)"
-        " ON COMMIT DROP"
+        "CREATE TEMP TABLE swept (n int, unit text, case_id bigint, severity smallint,"
+        " decided_on date) ON COMMIT DROP"
     )
     for number, rule in enumerate(rules):
         sql = Sql(_written("$1::date"), [day, units, number])
@@ -72,8 +72,8 @@ async def find(
         if rule.unknown is Unknown.HOLD:
             severity = f"CASE WHEN {fires} THEN {severity} END"
         await connection.execute(
-            f"INSERT INTO pg_temp.swept SELECT $3::int, c.unit, c.id, {severity}"
-            " FROM ingest.published_case c"
+            f"INSERT INTO pg_temp.swept SELECT $3::int, c.unit, c.id, {severity},"
+            " c.decided_on FROM ingest.published_case c"
             f" WHERE ($2::text[] IS NULL OR c.unit = ANY ($2)) AND {wanted}",
             *sql.parameters,
             timeout=LONG,
@@ -94,20 +94,22 @@ async def speakers(connection: Connection, day: date, most: int) -> list[Row]:
     the first of them, the worst and the oldest before the others."""
     facts = ", ".join(f"{sql} AS {column}" for column, sql in _FACTS.items())
     return await connection.fetch(
-        "WITH ordered AS (SELECT s.*, row_number() OVER (PARTITION BY s.n, s.unit"
-        "  ORDER BY s.severity DESC, c.decided_on, c.id) AS place, c.case_no, c.year"
-        "  FROM pg_temp.swept s JOIN ingest.published_case c ON c.id = s.case_id"
-        "  WHERE s.severity IS NOT NULL),"
-        " grouped AS (SELECT n, unit, count(*)::int AS total,"
-        "  min(case_id) FILTER (WHERE place = 1) AS id,"
-        "  jsonb_agg(jsonb_build_object('case', case_id, 'case_no', case_no,"
-        "   'year', year, 'severity', severity) ORDER BY place)"
-        "   FILTER (WHERE place <= $2) AS first FROM ordered GROUP BY n, unit)"
-        f" SELECT g.n, g.total, g.first, g.id, {facts},"
+        "WITH placed AS (SELECT *, row_number() OVER (PARTITION BY n, unit"
+        "   ORDER BY severity DESC, decided_on, case_id) AS place,"
+        "  count(*) OVER (PARTITION BY n, unit)::int AS total"
+        "  FROM pg_temp.swept WHERE severity IS NOT NULL),"
+        " first AS MATERIALIZED (SELECT * FROM placed WHERE place <= $2),"
+        " named AS (SELECT n, first.unit, jsonb_agg(jsonb_build_object('case', case_id,"
+        "   'case_no', case_no, 'year', year, 'severity', severity) ORDER BY place)"
+        "   AS first FROM first JOIN ingest.published_case c ON c.id = case_id"
+        "  GROUP BY n, first.unit)"
+        f" SELECT n, total, named.first, c.id, {facts},"
         "  (SELECT name FROM platform.unit u WHERE u.code = c.unit"
         "   AND u.valid_from <= $1 AND (u.valid_to IS NULL OR u.valid_to > $1))"
         "   AS unit_name"
-        " FROM grouped g JOIN ingest.published_case c ON c.id = g.id ORDER BY n, unit",
+        " FROM first JOIN named USING (n, unit)"
+        " JOIN ingest.published_case c ON c.id = case_id"
+        " WHERE place = 1 ORDER BY n, first.unit",
         day,
         most,
         timeout=LONG,
@@ -128,33 +130,21 @@ async def open_matters(
     return {row["unit"]: row for row in rows}
 
 
-async def keep_members(
-    connection: Connection, rules: Sequence[str], units: Sequence[str] | None
-) -> None:
-    """Let the members of open matters be those that were found."""
-    wanted = (
-        "SELECT e.id AS escalation, s.case_id, s.severity FROM pg_temp.swept s"
-        " JOIN unnest($1::text[]) WITH ORDINALITY r (rule, n) ON r.n = s.n + 1"
-        " JOIN alerts.escalation e ON e.rule = r.rule AND e.unit = s.unit"
-        "  AND e.period IS NULL AND e.state <> 'closed' WHERE s.severity IS NOT NULL"
-    )
-    await connection.execute(
-        f"WITH wanted AS MATERIALIZED ({wanted})"
-        " DELETE FROM alerts.member m USING alerts.escalation e WHERE e.id = m.escalation"
-        " AND e.rule = ANY ($1) AND e.period IS NULL"
-        " AND ($2::text[] IS NULL OR e.unit = ANY ($2))"
-        " AND NOT EXISTS (SELECT FROM wanted w WHERE w.escalation = m.escalation"
-        "  AND w.case_id = m.case_id)",
-        list(rules),
-        units,
-        timeout=LONG,
-    )
-    await connection.execute(
-        f"INSERT INTO alerts.member AS m {wanted} AND $2::text[] IS NOT DISTINCT FROM $2"
-        " ON CONFLICT (escalation, case_id) DO UPDATE SET severity = excluded.severity"
-        " WHERE m.severity <> excluded.severity",
-        list(rules),
-        units,
+async def members(
+    connection: Connection,
+    rule: Rule,
+    day: date,
+    unit: str,
+    after: object,
+    limit: int,
+) -> list[Row]:
+    """The cases of a unit on which a rule fires on a day, by their names."""
+    sql = Sql(_written("$1::date"), [day, unit, after, limit])
+    return await connection.fetch(
+        f"SELECT c.id, c.case_no, c.year, {sql.severity(rule.severity)} AS severity"
+        " FROM ingest.published_case c WHERE c.unit = $2 AND ($3::bigint IS NULL"
+        f" OR c.id > $3) AND {sql.fires(rule)} ORDER BY c.id LIMIT $4",
+        *sql.parameters,
         timeout=LONG,
     )
 

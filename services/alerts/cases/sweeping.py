@@ -29,7 +29,7 @@ from services.alerts.subjects import Subject
 
 log = structlog.get_logger()
 
-MOST_NAMED = 50
+MOST_NAMED = 20
 """Cases that a matter names; the others are counted, and listed on request."""
 
 
@@ -77,7 +77,6 @@ async def sweep(
         for unit in sorted(current.keys() | wanted):
             _move(rule, current.get(unit), spoken[rule.id].get(unit), moves, swept)
     await moves.write(connection, OURSELVES)
-    await store.keep_members(connection, [rule.id for rule in rules], units)
     for row in await store.held(connection):
         rule_id = rules[row["n"]].id
         swept.held[rule_id] = swept.held.get(rule_id, 0) + row["cases"]

@@ -14,6 +14,8 @@ from libs.common.http import api_router, database_of, read_period
 from libs.common.keys import ROOT, Principal
 from libs.common.paging import Cursor, Limit, Page, bad_cursor, page, read_cursor
 from services.alerts import shown, store
+from services.alerts.cases import store as cases
+from services.alerts.domain.watching import Watch
 from services.alerts.duties import exemptions, usecases
 from services.alerts.duties import shown as duties
 from services.alerts.duties import store as acts
@@ -123,14 +125,20 @@ async def list_members(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Page[Member]:
-    """Every case that a matter is about now."""
+    """Every case that a matter is about, by the rule that opened it, today."""
     after = read_cursor(cursor, int)
     async with database.reading() as connection:
         row = await store.matter(connection, id)
         if row is None or not await usecases.may_see(connection, principal, row):
             raise no_such("escalation", "vụ việc", id)
-        rows = await acts.members(connection, id, after and after[0], limit + 1)
-    return page(rows, limit, lambda r: [r["case_id"]], duties.member)
+        rule = await usecases.rule_of(connection, row)
+        if rule.watches is not Watch.CASE:
+            return Page(items=[], next=None)
+        day = clock.day_of(await clock.business_now(connection))
+        rows = await cases.members(
+            connection, rule, day, row["unit"], after and after[0], limit + 1
+        )
+    return page(rows, limit, lambda r: [r["id"]], duties.member)
 
 
 @router.post("/v1/escalations/{id}/acknowledge")

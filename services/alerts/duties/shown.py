@@ -81,7 +81,7 @@ def answered(row: Row) -> Answered:
 def member(row: Row) -> Member:
     """A case of a matter."""
     return Member(
-        case=f"cas_{row['case_id']:013d}",
+        case=f"cas_{row['id']:013d}",
         case_no=row["case_no"],
         year=row["year"],
         severity=list(Severity)[row["severity"]],

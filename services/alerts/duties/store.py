@@ -107,20 +107,6 @@ async def orphans(connection: Connection, day: date) -> list[Row]:
     )
 
 
-async def members(
-    connection: Connection, id: str, after: object, limit: int
-) -> list[Row]:
-    """The cases that a matter is about, by their names."""
-    return await connection.fetch(
-        "SELECT m.case_id, m.severity, c.case_no, c.year FROM alerts.member m"
-        " JOIN ingest.published_case c ON c.id = m.case_id WHERE m.escalation = $1"
-        " AND ($2::bigint IS NULL OR m.case_id > $2) ORDER BY m.case_id LIMIT $3",
-        id,
-        after,
-        limit,
-    )
-
-
 # A matter was answered late if its deadline had passed before anything was handed in.
 _ANSWERS = """
 SELECT e.unit, count(*)::int AS owed,

@@ -18,7 +18,7 @@ from services.alerts import messages, outbox, rulebook, shown, store
 from services.alerts.domain import deadlines
 from services.alerts.domain.deadlines import Due
 from services.alerts.domain.escalation import Change, State, may_hand_in
-from services.alerts.domain.rules import Closes, Every, Owes
+from services.alerts.domain.rules import Closes, Every, Owes, Rule
 from services.alerts.domain.timers import timers_of
 from services.alerts.store import Entry
 from services.alerts.usecases import no_such
@@ -149,12 +149,18 @@ async def accept(
 
 async def _next_report(connection: Connection, row: Row) -> Due | None:
     """When a standing report is due again; None where nothing stands."""
-    version = await store.rule_version(connection, row["rule"], row["rule_version"])
-    due = rulebook.load_text(version["source"]).due if version else None
+    due = (await rule_of(connection, row)).due
     if not isinstance(due, Every) or row["closes"] != Closes.DATA:
         return None
     is_working = await working_days.calendar(connection)
     return deadlines.next_of(due, row["due_on"], is_working=is_working)
+
+
+async def rule_of(connection: Connection, row: Row) -> Rule:
+    """The version of the rule that a matter was opened, or last judged, by."""
+    version = await store.rule_version(connection, row["rule"], row["rule_version"])
+    assert version is not None  # versions are never deleted
+    return rulebook.load_text(version["source"])
 
 
 async def send_back(
