@@ -56,9 +56,12 @@ class Mailbox:
         self._received: dict[str, Received] = {}
         self._duplicates = 0
         self._refused = 0
+        self.away = False
 
     def accept(self, headers: Mapping[str, str], body: bytes) -> HTTPStatus:
-        """Keep a message once, however often it comes."""
+        """Keep a message once, however often it comes; away, take none."""
+        if self.away:
+            return HTTPStatus.SERVICE_UNAVAILABLE
         message = _read(body) if self._trusts(headers, body) else None
         with self._lock:
             if message is None:
@@ -113,7 +116,8 @@ def _received(id: str, event: dict[str, object]) -> Received:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Any POST is a webhook; GET /received, GET /count and PUT /secret are ours."""
+    """Any POST is a webhook; GET /received and /count, PUT /secret, /down and /up
+    are ours."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -129,10 +133,13 @@ class Handler(BaseHTTPRequestHandler):
         body = self._body()
         if body is None:
             return
-        if self.path != "/secret":
+        if self.path in ("/down", "/up"):
+            self.mailbox.away = self.path == "/down"
+        elif self.path == "/secret":
+            self.mailbox.secret = body.decode("utf-8", "replace").strip()
+        else:
             self._answer(HTTPStatus.NOT_FOUND)
             return
-        self.mailbox.secret = body.decode("utf-8", "replace").strip()
         self._answer(HTTPStatus.NO_CONTENT)
 
     def do_GET(self) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
 import httpx
 
-from demo import golden, later
+from demo import golden, later, silence
 from demo.api import Api
 from demo.telling import Say, body, send, vi
 
@@ -27,6 +26,7 @@ async def tell(api: Api, receiver: str, say: Say) -> list[str]:
     await _thai_nguyen(api, say)
     told = {"round_trip": round_trip, **await later.tell(api, say)}
     await _duties(api, say)
+    told["silence"] = await silence.tell(api, receiver, subscription, say)
     await _what_arrived(api, receiver, subscription, say)
     return golden.told_apart(told) + await golden.differences(api)
 
@@ -214,13 +214,8 @@ def _plan(text: str) -> dict[str, object]:
 
 async def _what_arrived(api: Api, receiver: str, subscription: str, say: Say) -> None:
     """Wait until every delivery is done, and ask the subscriber what it verified."""
-    path = f"/v1/subscriptions/{subscription}/deliveries"
-    async with asyncio.timeout(30), httpx.AsyncClient(trust_env=False) as client:
-        while True:
-            sent = await api.all(path)
-            if all(d["state"] == "delivered" for d in sent):
-                break
-            await asyncio.sleep(0.05)
+    sent = await silence.delivered(api, subscription)
+    async with httpx.AsyncClient(trust_env=False) as client:
         received = (await client.get(f"{receiver}/received")).json()
         count = (await client.get(f"{receiver}/count")).json()
     missing = {d["message"] for d in sent} - {one["id"] for one in received}
