@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 
 _MONTHS = re.compile(r"[0-9]{4}M(0[1-9]|1[0-2])")
 # fromisoformat alone would also take 20250912 and 2025-W37-5.
@@ -67,10 +68,7 @@ class Period:
         >>> Period("2022M05").end.isoformat()
         '2022-02-28'
         """
-        if self.months is None:
-            return date.fromisoformat(self.code)
-        months = int(self.code[:4]) * 12 - 3 + self.months
-        return date(months // 12, months % 12 + 1, 1) - timedelta(days=1)
+        return _end(self.code)
 
     @property
     def working_year(self) -> int:
@@ -140,6 +138,14 @@ class Period:
 
 def _working_year(day: date) -> int:
     return day.year + (day.month > 9)
+
+
+@lru_cache(maxsize=4096)  # a national month asks for the ends of a few cuts often
+def _end(code: str) -> date:
+    if code[4] != "M":
+        return date.fromisoformat(code)
+    months = int(code[:4]) * 12 - 3 + int(code[5:])
+    return date(months // 12, months % 12 + 1, 1) - timedelta(days=1)
 
 
 def _ends_month(day: date) -> bool:
