@@ -8,7 +8,15 @@ Ranks run over everything; only readers are filtered.
 from __future__ import annotations
 
 from services.scoring.heritage import line_of
-from services.scoring.past import JOINED, PAST, READ, SERIES, TOUCHED, WORKLOAD
+from services.scoring.past import (
+    JOINED,
+    PAST,
+    READ,
+    SERIES,
+    TOGETHER,
+    TOUCHED,
+    WORKLOAD,
+)
 
 CUMULATIVE = ("completed", "terminated", "newly_accepted", "entrusted")
 """Columns that count from 1 October, so that a month's own flow is a difference."""
@@ -103,12 +111,11 @@ reported AS MATERIALIZED (
   SELECT $1 AS period, {_CELL}, {_COUNTS} FROM figures
   UNION ALL SELECT $3, {_CELL}, {_COUNTS} FROM figures_before
   UNION ALL SELECT $5, {_CELL}, {_COUNTS} FROM figures_previous),
-counted AS MATERIALIZED (
+counted AS NOT MATERIALIZED (
   SELECT * FROM reported WHERE done IS NOT NULL AND enforceable IS NOT NULL),
 whole AS MATERIALIZED (
   SELECT tree.period, tree.code, cell.measure, cell.category
-  FROM tree JOIN (SELECT DISTINCT period, measure, category FROM counted) cell
-    ON cell.period = tree.period
+  FROM tree CROSS JOIN (SELECT DISTINCT measure, category FROM figures) cell
   LEFT JOIN reported own ON own.period = tree.period AND own.unit = tree.code
     AND own.measure = cell.measure AND own.category = cell.category
   WHERE NOT is_bottom AND (own.unit IS NULL OR tree.period = $1)),
@@ -220,7 +227,7 @@ _FLOWS = ", ".join(_since_october(name) for name in ("done", *CUMULATIVE))
 
 CARDS = f"""
 WITH RECURSIVE {_TREE} {_SUMS} {_ROWS} {_PREVIOUS} {_RESTATED} {_TARGETS} {SERIES}
-{WORKLOAD}
+{WORKLOAD} {TOGETHER}
 card (unit, measure, category, {", ".join(VALUES)}) AS MATERIALIZED (
 SELECT now.unit, now.measure, now.category, now.revision, now.illustrative,
   now.done, now.enforceable, now.done_basis, now.rate,

@@ -37,6 +37,14 @@ _OWN = ", ".join(
     f"array_agg({name} ORDER BY {name}) FILTER (WHERE {name} IS NOT NULL) AS {name}"
     for name in MOVEMENTS
 )
+_MEDIANS = ", ".join(f"scoring.median({name}) AS {name}_median" for name in MOVEMENTS)
+_DISTANCES = ", ".join(
+    f"max({name}_median) AS {name}_median, CASE WHEN count(m.{name}) >= 6 THEN"
+    f" scoring.median(array_agg(abs(m.{name} - {name}_median)"
+    f" ORDER BY abs(m.{name} - {name}_median)) FILTER (WHERE m.{name} IS NOT NULL))"
+    f" END AS {name}_mad"
+    for name in MOVEMENTS
+)
 _MIDDLES = ", ".join(
     f"scoring.median({name}) AS {name}_median, scoring.mad({name}) AS {name}_mad"
     for name in MOVEMENTS
@@ -49,6 +57,13 @@ def _scores(against: str) -> str:
         f" AS {against}_{name}"
         for name in MOVEMENTS
     )
+
+
+def _rate(of: str) -> str:
+    """The published rate of a month, worked out only where it is compared."""
+    return f"""CASE WHEN {of}.enforceable = 0 OR {of}.done > {of}.enforceable THEN NULL
+    ELSE coalesce(scoring.published_rate({of}.done, {of}.enforceable),
+      {of}.published_rate) END"""
 
 
 def _flow(name: str) -> str:
@@ -64,16 +79,15 @@ SERIES = f"""
 own_series AS MATERIALIZED (
   SELECT idx, left(month, 4) AS year, right(month, 2)::int AS months, f.*
   FROM unnest($13::text[]) WITH ORDINALITY m (month, idx) CROSS JOIN LATERAL (
-    SELECT unit, measure, done, enforceable, rate, to_enforce, entrusted, separate_ledger,
-      CASE WHEN enforceable <= to_enforce
+    SELECT unit, measure, done, enforceable, published_rate, to_enforce, entrusted,
+      separate_ledger, CASE WHEN enforceable <= to_enforce
         THEN scoring.published_rate(enforceable, to_enforce) END AS share
     FROM scoring.rated_figure WHERE period = month AND category = 'all'
       AND measure IN ('cases', 'money') AND {TOUCHED} OFFSET 0) f),
 {line_of("heir", "$14")},
 series AS MATERIALIZED (
   SELECT * FROM own_series
-  UNION ALL SELECT idx, year, months, unit, measure, done, enforceable,
-    CASE WHEN done <= enforceable THEN scoring.published_rate(done, enforceable) END,
+  UNION ALL SELECT idx, year, months, unit, measure, done, enforceable, NULL,
     to_enforce, entrusted, separate_ledger, CASE WHEN enforceable <= to_enforce
       THEN scoring.published_rate(enforceable, to_enforce) END
   FROM (SELECT idx, year, months, h.unit, s.measure, count(*) AS parts, {_INHERITED}
@@ -83,7 +97,7 @@ series AS MATERIALIZED (
     AND parts = (SELECT count(*) FROM heir WHERE heir.unit = summed.unit)
     AND (unit, measure, idx) NOT IN (SELECT unit, measure, idx FROM own_series)),
 compared AS (
-  SELECT s.unit, s.measure, s.idx, s.rate < l.rate AS below
+  SELECT s.unit, s.measure, s.idx, {_rate("s")} < {_rate("l")} AS below
   FROM own_series s LEFT JOIN series l
     ON l.unit = s.unit AND l.measure = s.measure AND l.idx = s.idx - 12
   WHERE s.year = left($1, 4)),
@@ -105,11 +119,17 @@ moves AS MATERIALIZED (
   FROM (SELECT *, lag(idx) OVER past = idx - 1 AND lag(year) OVER past = year AS follows
     FROM series WINDOW past AS (PARTITION BY unit, measure ORDER BY idx)) s
   WINDOW past AS (PARTITION BY unit, measure ORDER BY idx)),
-outlier AS (
-  SELECT unit, measure, usual_done, {_MIDDLES} FROM (
+-- Distances are sorted by one pass over all units, not by a function for each.
+middle AS MATERIALIZED (
+  SELECT unit, measure, usual_done, {_MEDIANS} FROM (
     SELECT unit, measure, {_OWN},
       percentile_disc(0.5) WITHIN GROUP (ORDER BY month_done) AS usual_done
     FROM moves WHERE idx < 25 GROUP BY unit, measure) own),
+outlier AS (
+  SELECT middle.unit, middle.measure, max(usual_done) AS usual_done, {_DISTANCES}
+  FROM middle JOIN moves m ON m.unit = middle.unit AND m.measure = middle.measure
+    AND m.idx < 25
+  GROUP BY middle.unit, middle.measure),
 peers AS (
   SELECT kind, measure, {_MIDDLES} FROM (
     SELECT kind, measure, {_OWN} FROM moves
@@ -164,22 +184,30 @@ officer_load AS (
   JOIN officers_usual every ON every.parent IS NULL AND every.measure = officer.measure),
 """
 
-READ = f"""runs.below, {", ".join(f"past.outlier_{name}" for name in MOVEMENTS)},
+_FOUND = f"""runs.below, {", ".join(f"past.outlier_{name}" for name in MOVEMENTS)},
   {", ".join(f"past.peers_{name}" for name in MOVEMENTS)}, past.usual_done,
   load.n, load.per_officer,
   coalesce(officer_load.score,
     scoring.outlier(load.per_officer, usual_load.median, usual_load.mad)), spread.ratio"""
 
+# One row for each unit and measure that has a past, so that all rows join it once.
+TOGETHER = f"""
+beside (unit, measure, {", ".join(PAST)}) AS MATERIALIZED (
+  SELECT now.unit, now.measure, {_FOUND}
+  FROM (SELECT unit, measure, kind FROM now
+    WHERE category = 'all' AND measure IN ('cases', 'money')) now
+  LEFT JOIN runs ON runs.unit = now.unit AND runs.measure = now.measure
+  LEFT JOIN past ON past.unit = now.unit AND past.measure = now.measure
+  LEFT JOIN load ON load.unit = now.unit AND load.measure = now.measure
+  LEFT JOIN usual_load ON usual_load.kind = now.kind AND usual_load.measure = now.measure
+  LEFT JOIN officer_load ON officer_load.unit = now.unit
+    AND officer_load.measure = now.measure
+  LEFT JOIN spread ON spread.unit = now.unit AND spread.measure = now.measure),
+"""
+
+READ = ", ".join(f"beside.{name}" for name in PAST)
+
 JOINED = """
-LEFT JOIN runs ON runs.unit = now.unit AND runs.measure = now.measure
-  AND now.category = 'all'
-LEFT JOIN past ON past.unit = now.unit AND past.measure = now.measure
-  AND now.category = 'all'
-LEFT JOIN load ON load.unit = now.unit AND load.measure = now.measure
-  AND now.category = 'all'
-LEFT JOIN usual_load ON usual_load.kind = now.kind AND usual_load.measure = now.measure
-LEFT JOIN officer_load ON officer_load.unit = now.unit
-  AND officer_load.measure = now.measure AND now.category = 'all'
-LEFT JOIN spread ON spread.unit = now.unit AND spread.measure = now.measure
+LEFT JOIN beside ON beside.unit = now.unit AND beside.measure = now.measure
   AND now.category = 'all'
 """
