@@ -70,16 +70,17 @@ def _months_before(day: date) -> list[Period]:
 
 
 async def _judge_scorecards(connection: Connection, judge: Judge, day: date) -> None:
-    """The latest cut by the rules that ask what day it is: days left, ages."""
+    """Each unit's latest cut by the rules that ask what day it is: days left, ages."""
     rules = [r.id for r in judge.engines[Watch.SCORECARD].rules if _asks_the_day(r)]
-    period = await store.latest_period(connection, day) if rules else None
-    if period is not None:
+    cuts = await store.latest_cuts(connection, day) if rules else {}
+    for period, units in sorted(cuts.items()):
         await evaluation.evaluate(
             connection,
             judge,
             period,
             now=midnight(day),
             rules=rules,
+            units=units,
             watches=(Watch.SCORECARD,),
         )
 

@@ -79,13 +79,26 @@ async def arrivals(
     return found
 
 
-async def latest_period(connection: Connection, day: date) -> str | None:
-    """The last cut of a day's working year that anyone reported by then."""
+async def latest_cuts(connection: Connection, day: date) -> dict[str, list[str]]:
+    """Of each unit the last cut of a day's working year by then: period → units."""
     rows = await connection.fetch("SELECT DISTINCT period FROM ingest.published_report")
     year = Period.ending(day).working_year
-    cuts = [Period.parse(row["period"]) for row in rows]
-    known = [cut for cut in cuts if cut.end < day and cut.working_year == year]
-    return max(known, key=lambda cut: cut.end).code if known else None
+    cuts = (Period.parse(row["period"]) for row in rows)
+    known = {c.code: c for c in cuts if c.end < day and c.working_year == year}
+    rows = await connection.fetch(
+        "SELECT DISTINCT period, unit FROM scoring.published_scorecard"
+        " WHERE period = ANY($1)",
+        list(known),
+    )
+    latest: dict[str, Period] = {}
+    for row in rows:
+        unit, cut = row["unit"], known[row["period"]]
+        if unit not in latest or latest[unit].end < cut.end:
+            latest[unit] = cut
+    found: dict[str, list[str]] = {}
+    for unit, cut in sorted(latest.items()):
+        found.setdefault(cut.code, []).append(unit)
+    return found
 
 
 async def last_day(connection: Connection, today: date) -> date:
