@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from services.alerts import rulebook
 from services.alerts.domain.checking import parse
+from services.alerts.domain.expressions import Compare, Const, In, Ref, leaves
 from services.alerts.domain.rules import (
     Closes,
     OnDay,
@@ -20,6 +22,7 @@ from services.alerts.domain.rules import (
     Unknown,
 )
 from services.alerts.domain.vocabulary import VOCABULARY
+from services.alerts.domain.watching import Watch
 from services.alerts.rule_json import dump
 from services.alerts.rulebook import RuleErrors, load_directory, load_text
 
@@ -65,6 +68,49 @@ def test_before_is_one_word_and_one_day_s_difference() -> None:
     rule = load_text(text.replace("{by: {day", "{before: {day"))
 
     assert rule.due == OnDay(15, inclusive=False)
+
+
+def test_from_a_year_on_is_one_parameter_and_one_day_s_difference() -> None:
+    text = (SHIPPED / "enforceable-over-one-year.yaml").read_text("utf-8")
+    inclusive = text.replace("value: quá 01 năm", "value: từ 01 năm")
+
+    with pytest.raises(RuleErrors, match="expects fires: false, and gets fired"):
+        load_text(inclusive)
+
+
+def test_every_rule_speaks_both_languages_and_cites_what_it_rests_on() -> None:
+    for file in SHIPPED.glob("*.yaml"):
+        rule = load_text(file.read_text("utf-8"))
+        assert rule.message is not None, rule.id
+        assert "{members}" in rule.message.vi or not rule.group_by
+        assert rule.basis
+        assert any(example.expect.fires for example in rule.examples), rule.id
+        assert any(not example.expect.fires for example in rule.examples), rule.id
+
+
+def test_a_missing_report_mutes_every_rule_of_rates() -> None:
+    (inhibition,) = shipped("not-reported").inhibits
+    rules, _ = load_directory(SHIPPED)
+    of_rates = {
+        rule.id
+        for rule in rules
+        if rule.watches is Watch.SCORECARD
+        and {"cases", "money"} & set(dict(measures(rule)).get("measure", ()))
+    }
+
+    # Cases that are over a year old are counted, and stay so.
+    assert set(inhibition.rules) == of_rates - {"over-one-year-in-figures"}
+
+
+def measures(rule: Rule) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """What a rule's scope says a name must be one of."""
+    assert rule.where is not None
+    for leaf in leaves(rule.where.condition):
+        if isinstance(leaf, In):
+            yield leaf.ref.name, leaf.texts
+        elif isinstance(leaf, Compare) and isinstance(leaf.right, Const):
+            assert isinstance(leaf.left, Ref)
+            yield leaf.left.name, (str(leaf.right.value),)
 
 
 @pytest.mark.parametrize("file", sorted(SHIPPED.glob("*.yaml")), ids=lambda f: f.stem)
