@@ -280,7 +280,7 @@ def _message(one: Judged, matter: Matter) -> dict[str, str] | None:
 
 
 def _name(subject: Subject) -> str:
-    """What a message calls the unit: a person goes by a code, for it leaves the system."""
+    """What a message calls the unit: persons by their code, for messages go out."""
     person = subject.facts.get("unit.kind") == "officer"
     return subject.unit if person else subject.unit_name
 

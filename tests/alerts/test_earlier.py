@@ -89,7 +89,9 @@ async def test_a_change_of_the_month_before_is_judged_again(world: World) -> Non
     )
 
     async def twice_low() -> list[str]:
-        answer = await world.admin.get("/v1/escalations", params={"rule": "two-bad-periods"})
+        answer = await world.admin.get(
+            "/v1/escalations", params={"rule": "two-bad-periods"}
+        )
         return sorted(m["unit"] for m in answer.json()["items"])
 
     assert await twice_low() == ["P00", "P01", "P02", "P03", "P04"]
@@ -110,7 +112,10 @@ async def test_what_was_made_up_a_month_ago_makes_a_matter_illustrative(
     await provinces(world, *(f"P{n:02d}" for n in range(20)))
     made_up = {"source": {"illustrative": True}}
     await world.report(
-        *(report(f"P{n:02d}", "2022M04", 100, 80, 10 + n, **made_up) for n in range(20)),
+        *(
+            report(f"P{n:02d}", "2022M04", 100, 80, 10 + n, **made_up)
+            for n in range(20)
+        ),
         wait=10,
     )
     await world.report(
@@ -132,7 +137,12 @@ async def test_what_was_made_up_a_month_ago_makes_a_matter_illustrative(
 
 async def test_a_message_calls_a_person_by_a_code(world: World) -> None:
     await provinces(world, "CHV-1", kind="officer")
-    figures = {"measure": "cases", "enforceable_over_1y": 3, "enforceable": 9, "done": 1}
+    figures = {
+        "measure": "cases",
+        "enforceable_over_1y": 3,
+        "enforceable": 9,
+        "done": 1,
+    }
 
     await world.report(
         {"unit": "CHV-1", "period": "2022M05", "figures": [figures]}, wait=10

@@ -1,7 +1,7 @@
 """Words for what the published scorecard of an earlier cut says of the same row.
 
-(name, kind, column of that scorecard, Vietnamese, English). They are joined when a row is
-read, and unknown where the unit has no scorecard of that cut.
+(name, kind, column of that scorecard, Vietnamese, English). They are joined when a row
+is read, and unknown where the unit has no scorecard of that cut.
 """
 
 from __future__ import annotations

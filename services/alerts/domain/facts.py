@@ -87,10 +87,8 @@ def _reclassified(facts: Facts) -> int | None:
     """
     if facts["classification"] is None or facts["previous.classification"] is None:
         return None
-    before, of = facts["previous.enforceable"], facts["previous.to_enforce"]
-    now, whole = facts["enforceable"], facts["to_enforce"]
-    assert isinstance(before, int) and isinstance(of, int)
-    assert isinstance(now, int) and isinstance(whole, int)
+    names = ("previous.enforceable", "previous.to_enforce", "enforceable", "to_enforce")
+    before, of, now, whole = (int(facts[name] or 0) for name in names)
     return (2 * before * whole + of) // (2 * of) - now
 
 

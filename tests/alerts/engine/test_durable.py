@@ -47,11 +47,11 @@ from services.alerts.domain.vocabulary import (
     Names,
     Value,
 )
+from services.alerts.domain.watching import WORDS, Watch
 from services.alerts.engine import Decision, Engine, Why
 from services.alerts.engine.bulk import Sealing, Status, judge_of
 from services.alerts.engine.durable import FactRefused, Translation
 from services.alerts.engine.native import CompiledRule
-from services.alerts.domain.watching import WORDS, Watch
 from services.alerts.rulebook import load_directory, load_text
 
 pytestmark = pytest.mark.anyio
