@@ -87,9 +87,12 @@ def _reclassified(facts: Facts) -> int | None:
     """
     if facts["classification"] is None or facts["previous.classification"] is None:
         return None
-    names = ("previous.enforceable", "previous.to_enforce", "enforceable", "to_enforce")
-    before, of, now, whole = (int(facts[name] or 0) for name in names)
-    return (2 * before * whole + of) // (2 * of) - now
+    before, of = facts["previous.enforceable"], facts["previous.to_enforce"]
+    now, whole = facts["enforceable"], facts["to_enforce"]
+    match before, of, now, whole:
+        case int(), int(), int(), int():
+            return (2 * before * whole + of) // (2 * of) - now
+    return None
 
 
 def _whole(value: object) -> Value | None:
