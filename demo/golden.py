@@ -27,6 +27,8 @@ async def differences(api: Asks) -> list[str]:
         found += [line async for line in _scorecard(api, card)]
     for above in expected["above_target"]:
         found += [line async for line in _above_target(api, above)]
+    for named in expected["named_by_rules"]:
+        found += [line async for line in _named(api, named)]
     return found
 
 
@@ -85,6 +87,19 @@ async def _above_target(api: Asks, expected: Mapping[str, Any]) -> Any:
     above = Decimal(card["rate"]) - Decimal(card["target"]["rate"])
     where = f"{expected['unit']} {expected['measure']} above its target"
     for line in _compare(where, expected["points"], str(above)):
+        yield line
+
+
+async def _named(api: Asks, expected: Mapping[str, Any]) -> Any:
+    """A rule names exactly the units that its letter names."""
+    got = await api.get("/v1/escalations", rule=expected["rule"], limit=1000)
+    units = sorted(
+        matter["unit"]
+        for matter in got["items"]
+        if all(matter[name] == expected[name] for name in ("period", "measure"))
+    )
+    where = f"{expected['rule']} {expected['period']} {expected['measure']}"
+    for line in _compare(where, expected["units"], units):
         yield line
 
 

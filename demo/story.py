@@ -54,7 +54,9 @@ async def _letter_679(api: Api, say: Say) -> dict[str, Any]:
     for measure in UNIT_OF:
         await _appendix(api, measure, say)
     round_trip = await _round_trip(api, say)
-    held = await api.get("/v1/decisions", period="2022M05", verdict="held", limit=1000)
+    await _lowest(api, say)
+    asked = {"rule": "below-last-year", "verdict": "held"}
+    held = await api.get("/v1/decisions", period="2022M05", limit=1000, **asked)
     say(
         f"\n  Below last year? Held for {len(held['items'])} rows: the letter does not"
         " print last year's rates, and what is unknown opens nothing."
@@ -62,6 +64,13 @@ async def _letter_679(api: Api, say: Say) -> dict[str, Any]:
     say("  With the made-up baseline of 2021 (illustrative, true of nobody):")
     await send(api, "reports_last_year_illustrative.json", say)
     return round_trip
+
+
+async def _lowest(api: Api, say: Say) -> None:
+    """Whom the letter's first paragraph names, as the rule says it."""
+    matters = await api.all("/v1/escalations", rule="bottom-five")
+    say(f"\n  Named as the lowest five of each list, {len(matters)} matters, such as:")
+    say(f"    {matters[0]['message']['vi']}")
 
 
 async def _appendix(api: Api, measure: str, say: Say) -> None:

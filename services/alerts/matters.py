@@ -273,12 +273,18 @@ def _message(one: Judged, matter: Matter) -> dict[str, str] | None:
         if name in names
     }
     beside = {
-        "unit.name": subject.unit_name,
+        "unit.name": _name(subject),
         "period": matter["period"],
         "due": matter["due_on"] and f"{matter['due_on']:%d/%m/%Y}",
         "members": _count(subject.figures.get("members")),
     }
     return worded(rule.message, values | beside)
+
+
+def _name(subject: Subject) -> str:
+    """What a message calls the unit: persons by their code, for messages go out."""
+    person = subject.facts.get("unit.kind") == "officer"
+    return subject.unit if person else subject.unit_name
 
 
 def _count(value: object) -> int | None:
@@ -289,8 +295,13 @@ def _illustrative(one: Judged) -> bool:
     """Whether any row that the rule read is made up."""
     names = {name for leaf in one.trace for name in (leaf.name, leaf.right or "")}
     read_last_year = any(name.startswith(("last_year.", "change.")) for name in names)
+    read_previous = any(name.startswith(("previous.", "month.")) for name in names)
     subject = one.subject
-    return subject.illustrative or (read_last_year and subject.last_illustrative)
+    return (
+        subject.illustrative
+        or (read_last_year and subject.last_illustrative)
+        or (read_previous and subject.previous_illustrative)
+    )
 
 
 def _changed(

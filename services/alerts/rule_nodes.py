@@ -19,6 +19,7 @@ from services.alerts.domain.vocabulary import Bilingual, Kind, NotAValue, day
 MAX_BYTES: Final = 64 * 1024
 MAX_DEPTH: Final = 16
 MAX_TEXT: Final = 2000
+MAX_ITEMS: Final = 200
 
 _WHOLE: Final = re.compile(r"[0-9]{1,9}")
 
@@ -189,7 +190,9 @@ def fields_of(
     return {name: value for name, (_, value) in pairs.items()}
 
 
-def items_of(node: Node, key: str, *, least: int = 1) -> list[Node]:
+def items_of(
+    node: Node, key: str, *, least: int = 1, most: int = MAX_ITEMS
+) -> list[Node]:
     if not isinstance(node, SequenceNode) or len(node.value) < least:
         raise Refused(
             node,
@@ -197,6 +200,13 @@ def items_of(node: Node, key: str, *, least: int = 1) -> list[Node]:
             "Chỗ này cần một danh sách.",
             "A list is expected here.",
             "[…]",
+        )
+    if len(node.value) > most:
+        raise Refused(
+            node.value[most],
+            key,
+            f"Danh sách có quá {most} mục.",
+            f"The list has more than {most} items.",
         )
     return list(node.value)
 

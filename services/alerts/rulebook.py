@@ -81,6 +81,9 @@ OPTIONAL: Final = (
     "examples",
 )
 
+MAX_SEVERITIES: Final = 20
+"""Every row is held against those before it, so that none is in vain."""
+
 _PARAM: Final = re.compile(r"[a-z_][a-z0-9_]*")
 
 T = TypeVar("T")
@@ -289,7 +292,9 @@ class _RuleReader:
     def _severity(self, node: Node) -> tuple[SeverityRow, ...]:
         rows = tuple(
             self._severity_row(each, f"severity[{number}]")
-            for number, each in enumerate(items_of(node, "severity"))
+            for number, each in enumerate(
+                items_of(node, "severity", most=MAX_SEVERITIES)
+            )
         )
         ends = [number for number, row in enumerate(rows) if row.condition is None]
         if ends and ends[0] < len(rows) - 1:

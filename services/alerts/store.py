@@ -9,7 +9,7 @@ from datetime import date, datetime
 from libs.common.database import Connection, Row
 from libs.common.periods import Period
 from services.alerts.domain.deadlines import VIETNAM
-from services.alerts.domain.facts import COLUMNS
+from services.alerts.domain.facts import COLUMNS, LAST_YEAR, PREVIOUS
 from services.alerts.domain.past_words import PAST_WORDS
 from services.alerts.domain.rules import Step
 from services.alerts.domain.timers import Timer
@@ -20,7 +20,7 @@ _SCORED = {
     *("unit", "measure", "category", "done", "enforceable", "rate", "illustrative"),
     *("target_rate", "target_operator", "last_rate", "last_points", "national_rate"),
     *("shortfall_points", "above_national", "met"),
-    *("rank_position", "rank_of", "rank_from_bottom"),
+    *("rank_position", "rank_of", "rank_from_bottom", "to_enforce"),
     *(column for _, _, column, _, _ in PAST_WORDS),
 }
 _READ = ", ".join(
@@ -46,6 +46,28 @@ async def scorecard_rows(
         period.end,
         units,
     )
+
+
+_EARLIER = ", ".join(sorted({*PREVIOUS.values(), *LAST_YEAR.values()}))
+
+Cell = tuple[str, str, str]
+"""Unit, measure and category."""
+
+
+async def earlier_rows(
+    connection: Connection, period: Period | None, units: Sequence[str] | None
+) -> dict[Cell, Row]:
+    """What rules may read of an earlier cut, by row; nothing where there is none."""
+    if period is None:
+        return {}
+    rows = await connection.fetch(
+        f"SELECT unit, measure, category, illustrative, {_EARLIER}"
+        " FROM scoring.published_scorecard"
+        " WHERE period = $1 AND ($2::text[] IS NULL OR unit = ANY($2))",
+        period.code,
+        units,
+    )
+    return {(row["unit"], row["measure"], row["category"]): row for row in rows}
 
 
 async def obligations(connection: Connection) -> list[Row]:

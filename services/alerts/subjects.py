@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from libs.common import keys, working_days
-from libs.common.database import Connection
+from libs.common.database import Connection, Row
 from libs.common.obligations import Obligation, Return, State, returned
 from libs.common.periods import Period
 from libs.common.working_days import IsWorking, between
@@ -28,6 +28,7 @@ class Subject:
     figures: Mapping[str, object]
     illustrative: bool = False
     last_illustrative: bool = False
+    previous_illustrative: bool = False
     members: Sequence[Mapping[str, object]] | None = None
     """Of a unit's cases: the first of those on which the rule fires."""
 
@@ -37,23 +38,33 @@ async def scorecards(
 ) -> list[Subject]:
     """Every row of a period's scorecards, on an evaluation day."""
     rows = await store.scorecard_rows(connection, period, units)
+    previous = await store.earlier_rows(connection, period.month_before(), units)
+    last_year = await store.earlier_rows(connection, period.year_earlier(), units)
     return [
-        Subject(
-            row["unit"],
-            row["unit_name"],
-            row["measure"],
-            row["category"],
-            facts_.facts_of(row, period, at),
-            {
-                "rate": None if row["rate"] is None else str(row["rate"]),
-                "done": row["done"],
-                "enforceable": row["enforceable"],
-            },
-            row["illustrative"],
-            row["last_illustrative"],
-        )
+        _scored(row, period, at, previous.get(cell), last_year.get(cell))
         for row in rows
+        for cell in [(row["unit"], row["measure"], row["category"])]
     ]
+
+
+def _scored(
+    row: Row, period: Period, at: date, previous: Row | None, last_year: Row | None
+) -> Subject:
+    return Subject(
+        row["unit"],
+        row["unit_name"],
+        row["measure"],
+        row["category"],
+        facts_.facts_of(row, period, at, previous, last_year),
+        {
+            "rate": None if row["rate"] is None else str(row["rate"]),
+            "done": row["done"],
+            "enforceable": row["enforceable"],
+        },
+        row["illustrative"],
+        row["last_illustrative"],
+        previous is not None and previous["illustrative"],
+    )
 
 
 async def owed_reports(

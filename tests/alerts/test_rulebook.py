@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from services.alerts import rulebook
 from services.alerts.domain.checking import parse
+from services.alerts.domain.expressions import Compare, Const, In, Ref, leaves
 from services.alerts.domain.rules import (
     Closes,
     OnDay,
@@ -20,6 +22,7 @@ from services.alerts.domain.rules import (
     Unknown,
 )
 from services.alerts.domain.vocabulary import VOCABULARY
+from services.alerts.domain.watching import Watch
 from services.alerts.rule_json import dump
 from services.alerts.rulebook import RuleErrors, load_directory, load_text
 
@@ -67,6 +70,49 @@ def test_before_is_one_word_and_one_day_s_difference() -> None:
     assert rule.due == OnDay(15, inclusive=False)
 
 
+def test_from_a_year_on_is_one_parameter_and_one_day_s_difference() -> None:
+    text = (SHIPPED / "enforceable-over-one-year.yaml").read_text("utf-8")
+    inclusive = text.replace("value: quá 01 năm", "value: từ 01 năm")
+
+    with pytest.raises(RuleErrors, match="expects fires: false, and gets fired"):
+        load_text(inclusive)
+
+
+def test_every_rule_speaks_both_languages_and_cites_what_it_rests_on() -> None:
+    for file in SHIPPED.glob("*.yaml"):
+        rule = load_text(file.read_text("utf-8"))
+        assert rule.message is not None, rule.id
+        assert "{members}" in rule.message.vi or not rule.group_by
+        assert rule.basis
+        assert any(example.expect.fires for example in rule.examples), rule.id
+        assert any(not example.expect.fires for example in rule.examples), rule.id
+
+
+def test_a_missing_report_mutes_every_rule_of_rates() -> None:
+    (inhibition,) = shipped("not-reported").inhibits
+    rules, _ = load_directory(SHIPPED)
+    of_rates = {
+        rule.id
+        for rule in rules
+        if rule.watches is Watch.SCORECARD
+        and {"cases", "money"} & set(dict(measures(rule)).get("measure", ()))
+    }
+
+    # Cases that are over a year old are counted, and stay so.
+    assert set(inhibition.rules) == of_rates - {"over-one-year-in-figures"}
+
+
+def measures(rule: Rule) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """What a rule's scope says a name must be one of."""
+    assert rule.where is not None
+    for leaf in leaves(rule.where.condition):
+        if isinstance(leaf, In):
+            yield leaf.ref.name, leaf.texts
+        elif isinstance(leaf, Compare) and isinstance(leaf.right, Const):
+            assert isinstance(leaf.left, Ref)
+            yield leaf.left.name, (str(leaf.right.value),)
+
+
 @pytest.mark.parametrize("file", sorted(SHIPPED.glob("*.yaml")), ids=lambda f: f.stem)
 def test_what_the_api_gives_loads_again_as_the_same_rule(file: Path) -> None:
     rule = load_text(file.read_text("utf-8"))
@@ -77,53 +123,88 @@ def test_what_the_api_gives_loads_again_as_the_same_rule(file: Path) -> None:
 
 
 MISTAKES = [
+    ("accepted-of-nothing", 12, 9, "closes", "data"),
+    ("added-percents", 8, 12, "when", "5 pp"),
+    ("age-against-points", 8, 27, "when", "> 1 year"),
+    ("age-of-a-rate", 8, 11, "when", None),
+    ("age-of-one-date", 8, 7, "when", "age(date, at)"),
     ("anchor", 4, 20, "", None),
     ("capital-id", 1, 5, "id", "below-last-year"),
     ("case-due-by-period", 12, 6, "due", "{every: month, within: 2, from: period_end}"),
+    ("case-of-a-scorecard", 8, 7, "when", "watches: case"),
     ("case-reads-a-rate", 8, 7, "when", "watches: scorecard"),
     ("case-without-group", 6, 10, "watches", "group_by: [unit]"),
     ("chained-comparison", 8, 16, "when", "and"),
+    ("closes-never", 13, 9, "closes", "accepted"),
+    ("compared-constants", 8, 11, "when", None),
     ("covered-severity", 11, 5, "severity[1]", None),
+    ("day-forty", 12, 17, "due.by.day", None),
     ("division", 8, 12, "when", None),
     ("due-every-month", 14, 6, "due.every", "{within: 2, from: period_end}"),
     ("due-every-year", 12, 14, "due.every", "month"),
     ("due-too-late", 12, 29, "due.within", None),
     ("duplicate-key", 10, 1, "unknown", None),
     ("effective-never", 5, 35, "effective.to", None),
+    ("empty-condition", 8, 7, "when", None),
     ("english-title-missing", 3, 8, "title.en", "en: …"),
     ("example-does-not-fire", 19, 5, "examples[0]", None),
     ("example-is-held", 19, 5, "examples[0]", None),
     ("example-not-a-period", 19, 97, "examples[0].given.period", "2022M05"),
     ("example-not-a-value", 19, 55, "examples[0].given.rate", '"73.45"'),
+    ("example-says-nothing", 14, 45, "examples[0].expect", "{fires: true}"),
     ("example-unknown-name", 19, 34, "examples[0].given.categry", "category"),
     ("example-without-period", 19, 5, "examples[0].given", "period: 2022M05"),
     ("example-wrong-due", 19, 5, "examples[0]", None),
     ("example-wrong-severity", 19, 5, "examples[0]", None),
+    ("flag-against-text", 8, 11, "when", None),
     ("group-by", 9, 11, "group_by", None),
+    ("has-of-a-text", 8, 7, "when", None),
     ("impossible-severity", 10, 5, "severity[0]", None),
-    ("inhibits-what", 14, 46, "inhibits[0].same", "unit"),
+    ("in-of-a-number", 8, 7, "when", None),
     ("inhibits", 9, 11, "inhibits[0].rules", None),
+    ("inhibits-itself", 14, 11, "inhibits[0].rules", None),
+    ("inhibits-what", 14, 46, "inhibits[0].same", "unit"),
+    ("known-of-a-number", 8, 8, "when", None),
     ("last-severity-never", 11, 5, "severity[1]", None),
+    ("letter-for-sign", 8, 12, "when", "<="),
     ("message-unknown-name", 14, 10, "message.last_year.pionts", "last_year.points"),
     ("missing-key", 1, 1, "closes", "closes: …"),
+    ("missing-quote", 8, 18, "when", None),
+    ("money-per-cases", 8, 53, "when", "5 vnd"),
+    ("month-thirteen", 5, 19, "effective.from", "2022-03-08"),
+    ("months-later", 12, 28, "due.by.month", "after_period"),
     ("name-of-another-watch", 8, 14, "when", "watches: missing_report"),
+    ("nested-too-deep", 8, 40, "when", None),
     ("never-true", 8, 7, "when", None),
     ("no-last-severity", 11, 3, "severity", "{is: medium}"),
     ("not-a-condition", 8, 7, "when", "rate is known"),
+    ("not-a-date", 8, 12, "when", '"2022-03-08"'),
     ("not-a-day", 4, 46, "basis[0].date", "2022-03-08"),
     ("not-yaml", 6, 8, "", None),
     ("nothing-due", 1, 1, "due", "due: …"),
     ("nothing-owed-but-due", 14, 6, "due", None),
+    ("parameter-not-in-quotes", 8, 14, "when", None),
+    ("parameters-out-of-order", 14, 17, "params.least", None),
     ("percent-against-points", 11, 27, "severity[0].if", "-10 pp"),
     ("points-against-percent", 8, 12, "when", "5 %"),
+    ("power-tower", 8, 9, "when", None),
+    ("python-inside", 8, 23, "when", None),
     ("regular-expression", 7, 45, "where", None),
+    ("reserved-id", 8, 7, "when", None),
+    ("reserved-kind", 8, 7, "when", "unit.kind"),
+    ("reserved-sid", 8, 7, "when", None),
+    ("scientific", 8, 15, "when", None),
     ("single-equals", 7, 45, "where", "=="),
+    ("steps-after-weeks", 14, 21, "escalate[0].after.weeks", None),
     ("steps-to-nobody", 16, 22, "escalate[0].to", "parent"),
+    ("steps-without-a-deadline", 12, 11, "escalate", None),
     ("tag", 2, 10, "", None),
     ("text-order", 7, 45, "where", "=="),
     ("three-decimals", 8, 14, "when", None),
+    ("too-many-severities", 30, 5, "severity", None),
     ("two-due-dates", 14, 6, "due", "{by: {day: 15, month: after_period}}"),
     ("unclosed-bracket", 8, 29, "when", ")"),
+    ("unknown-function", 8, 7, "when", None),
     ("unknown-key", 9, 1, "unknwon", "unknown"),
     ("unknown-name", 8, 7, "when", "rate"),
     ("unknown-nested-key", 11, 38, "severity[0].iss", "is"),

@@ -80,7 +80,7 @@ async def story(template: str) -> AsyncIterator[Story]:
         held = await everything(world, "/v1/decisions", **decisions)
         letter = await everything(world, "/v1/escalations")
         await world.load("reports_last_year_illustrative.json")
-        baseline = await everything(world, "/v1/escalations")
+        baseline = await matters(world, BELOW)
         await move(world, "2022-04-22")
         await world.load(
             "reports_bac_giang.json", "report_over_one_year_illustrative.json"
@@ -204,7 +204,7 @@ async def test_the_letter_alone_holds_every_province(story: Story) -> None:
     assert held == {(unit, m) for unit in provinces for m in ("cases", "money")}
     assert all(d["missing"] == ["last_year.rate"] for d in story.held_by_the_letter)
     assert all(d["severity"] is None for d in story.held_by_the_letter)
-    assert story.after_the_letter == []
+    assert {m["rule"]["id"] for m in story.after_the_letter} == {"bottom-five"}
 
 
 @pytest.mark.parametrize("measure", ["cases", "money"])
@@ -320,6 +320,60 @@ async def test_the_telegram_wants_a_plan_within_two_working_days(story: Story) -
         }
         assert matter["illustrative"] is False
         assert (matter["period"], matter["category"]) == ("2025-09-12", "all")
+
+
+# Exactly whom a letter names ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        pytest.param(e, id=f"{e['rule']} {e['measure']}")
+        for e in EXPECTED["named_by_rules"]
+    ],
+)
+async def test_the_rules_name_whom_the_letters_name_and_nobody_else(
+    story: Story, expected: dict[str, Any]
+) -> None:
+    named = [
+        m["unit"]
+        for m in await matters(story.world, expected["rule"])
+        if (m["period"], m["measure"]) == (expected["period"], expected["measure"])
+    ]
+
+    assert sorted(named) == expected["units"]
+
+
+async def test_the_letter_s_figures_alone_name_the_lowest_five_and_no_one_else(
+    story: Story,
+) -> None:
+    expected = {
+        (unit, e["measure"])
+        for e in EXPECTED["named_by_rules"]
+        if e["rule"] == "bottom-five"
+        for unit in e["units"]
+    }
+
+    assert {(m["unit"], m["measure"]) for m in story.after_the_letter} == expected
+    assert all(m["illustrative"] is False for m in story.after_the_letter)
+
+
+async def test_the_telegram_s_list_says_each_shortfall_as_it_prints_it(
+    story: Story,
+) -> None:
+    expected = {
+        (card["unit"], card["measure"]): card["shortfall"]["points"]
+        for card in TELEGRAM
+        if not card["met"] and not card["illustrative"]
+    }
+
+    listed = await matters(story.world, "below-target")
+
+    assert {(m["unit"], m["measure"]) for m in listed} == expected.keys()
+    for matter in listed:
+        points = expected[matter["unit"], matter["measure"]].replace(".", ",")
+        assert f"thiếu {points} %" in matter["message"]["vi"]
+        assert "còn 15 ngày" in matter["message"]["vi"]
 
 
 # More than a year old ----------------------------------------------------------------

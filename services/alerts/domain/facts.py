@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from libs.common.periods import Period
+from services.alerts.domain.earlier_words import LAST_YEAR_WORDS, PREVIOUS_WORDS
 from services.alerts.domain.past_words import PAST_WORDS
 from services.alerts.domain.rules import TraceLeaf
 from services.alerts.domain.vocabulary import VOCABULARY, Facts, Printed, Value
@@ -28,7 +29,19 @@ _COLUMN_OF = {
     "unit.kind": "kind",
     **{name: column for name, _, column, _, _ in PAST_WORDS},
 }
-_COMPUTED = {"at", "days_left", "period.months", "period.end"}
+PREVIOUS: Mapping[str, str] = {name: column for name, _, column, _, _ in PREVIOUS_WORDS}
+"""name in a rule → column of the scorecard of the month end before."""
+
+LAST_YEAR: Mapping[str, str] = {
+    name: column for name, _, column, _, _ in LAST_YEAR_WORDS
+}
+"""name in a rule → column of the unit's own scorecard a year earlier."""
+
+_COMPUTED = {
+    *("at", "days_left", "period.months", "period.end", "month.reclassified"),
+    *PREVIOUS,
+    *LAST_YEAR,
+}
 
 COLUMNS: Mapping[str, str] = {
     name: _COLUMN_OF.get(name, name) for name in VOCABULARY if name not in _COMPUTED
@@ -42,16 +55,44 @@ class Columns(Protocol):
     def __getitem__(self, column: str, /) -> object: ...
 
 
-def facts_of(row: Columns, period: Period, at: date) -> Facts:
-    """One row on one evaluation day; rates and points as whole hundredths."""
+def facts_of(
+    row: Columns,
+    period: Period,
+    at: date,
+    previous: Columns | None = None,
+    last_year: Columns | None = None,
+) -> Facts:
+    """One row on one evaluation day, beside the same row of two earlier cuts.
+
+    Rates and points are whole hundredths.
+    """
     facts: dict[str, Value | None] = {
         name: _whole(row[column]) for name, column in COLUMNS.items()
     }
+    for names, earlier in ((PREVIOUS, previous), (LAST_YEAR, last_year)):
+        for name, column in names.items():
+            facts[name] = None if earlier is None else _whole(earlier[column])
+    facts["month.reclassified"] = _reclassified(facts)
     facts["period.months"] = period.months
     facts["period.end"] = period.end.toordinal()
     facts["at"] = at.toordinal()
     facts["days_left"] = max(0, (period.year_end - at).days)
     return facts
+
+
+def _reclassified(facts: Facts) -> int | None:
+    """What would be enforceable at the share of the month before, less what is.
+
+    Rounded half up; unknown where either share is.
+    """
+    if facts["classification"] is None or facts["previous.classification"] is None:
+        return None
+    before, of = facts["previous.enforceable"], facts["previous.to_enforce"]
+    now, whole = facts["enforceable"], facts["to_enforce"]
+    match before, of, now, whole:
+        case int(), int(), int(), int():
+            return (2 * before * whole + of) // (2 * of) - now
+    return None
 
 
 def _whole(value: object) -> Value | None:

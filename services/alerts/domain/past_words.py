@@ -11,6 +11,20 @@ from typing import Final
 
 PAST_WORDS: Final = (
     (
+        "last_year.done",
+        "count",
+        "last_done",
+        "Thi hành xong cùng kỳ năm trước",
+        "Done in the same period last year",
+    ),
+    (
+        "last_year.enforceable",
+        "count",
+        "last_enforceable",
+        "Số có điều kiện cùng kỳ năm trước",
+        "Enforceable in the same period last year",
+    ),
+    (
         "change.numerator_effect",
         "points",
         "numerator_effect",

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from libs.common.figures import LARGEST_COUNT
+from services.alerts.domain.earlier_words import LAST_YEAR_WORDS, PREVIOUS_WORDS
 from services.alerts.domain.past_words import PAST_WORDS
 
 Value = int | str | bool | tuple[str, ...]
@@ -200,6 +201,26 @@ _WORDS: Final = (
         "Có điều kiện trên 01 năm chưa thi hành xong",
         "Enforceable for over a year and not finished",
     ),
+    (
+        "resolved",
+        Kind.COUNT,
+        "Đã giải quyết (khiếu nại, quyết định, án hành chính, hướng dẫn)",
+        "Resolved (complaints, decisions, administrative judgments, guidance)",
+    ),
+    (
+        "resolved_in_time",
+        Kind.COUNT,
+        "Đã giải quyết đúng thời hạn",
+        "Resolved in time",
+    ),
+    (
+        "month.reclassified",
+        Kind.COUNT,
+        "Số có điều kiện hụt đi so với khi giữ tỷ lệ có điều kiện của cuối tháng trước;"
+        " âm là tăng",
+        "How much less is enforceable than if the enforceable share of the month end"
+        " before had held; below 0 is more",
+    ),
     ("rank.position", Kind.NUMBER, "Thứ hạng", "Place in the ranking"),
     ("rank.of", Kind.NUMBER, "Tổng số đơn vị xếp hạng", "Units ranked"),
     (
@@ -221,7 +242,7 @@ VOCABULARY: Final[Names] = {
     **{name: Name(name, kind, Bilingual(vi, en)) for name, kind, vi, en in _WORDS},
     **{
         name: Name(name, Kind(kind), Bilingual(vi, en))
-        for name, kind, _, vi, en in PAST_WORDS
+        for name, kind, _, vi, en in (*PAST_WORDS, *PREVIOUS_WORDS, *LAST_YEAR_WORDS)
     },
 }
 

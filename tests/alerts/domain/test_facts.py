@@ -9,7 +9,13 @@ from decimal import Decimal
 import pytest
 
 from libs.common.periods import Period
-from services.alerts.domain.facts import COLUMNS, facts_of, shown
+from services.alerts.domain.facts import (
+    COLUMNS,
+    LAST_YEAR,
+    PREVIOUS,
+    facts_of,
+    shown,
+)
 from services.alerts.domain.rules import TraceLeaf
 from services.alerts.domain.vocabulary import VOCABULARY
 
@@ -56,6 +62,56 @@ def test_a_column_becomes_a_fact(
     fact = facts_of(row(**{column: stored}), PERIOD, DAY)[name]
 
     assert (type(fact), fact) == (type(seen), seen)
+
+
+EARLIER: Mapping[str, object] = dict.fromkeys({*PREVIOUS.values(), *LAST_YEAR.values()})
+
+
+def share(enforceable: int, to_enforce: int, percent: str) -> dict[str, object]:
+    return {
+        "enforceable": enforceable,
+        "to_enforce": to_enforce,
+        "classification": Decimal(percent),
+    }
+
+
+def test_earlier_cuts_stand_beside_a_row() -> None:
+    before = {**EARLIER, "rank_from_bottom": 5, "met": True, "done": 7}
+    year = {**EARLIER, "classification": Decimal("82.08")}
+
+    facts = facts_of(row(), PERIOD, DAY, before, year)
+
+    known = {name for name, value in facts.items() if value is not None}
+    assert facts["previous.rank.from_bottom"] == 5
+    assert (facts["previous.met"], facts["previous.done"]) == (True, 7)
+    assert facts["last_year.classification"] == 8208
+    assert known & {*PREVIOUS, *LAST_YEAR} == {
+        *("previous.rank.from_bottom", "previous.met", "previous.done"),
+        "last_year.classification",
+    }
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "reclassified"),
+    [
+        pytest.param(share(80, 100, "80.00"), share(70, 100, "70.00"), 10, id="ten moved"),
+        pytest.param(share(80, 100, "80.00"), share(160, 200, "80.00"), 0, id="twice as many"),
+        pytest.param(share(70, 100, "70.00"), share(80, 100, "80.00"), -10, id="ten came back"),
+        pytest.param(share(1, 2, "50.00"), share(1, 3, "33.33"), 1, id="half a case is one"),
+        pytest.param(share(1, 2, "50.00"), {}, None, id="nothing known now"),
+        pytest.param(None, share(1, 2, "50.00"), None, id="no month before"),
+    ],
+)  # fmt: skip
+def test_what_moved_is_what_the_share_of_the_month_before_would_have(
+    before: dict[str, object] | None,
+    now: dict[str, object],
+    reclassified: int | None,
+) -> None:
+    previous = None if before is None else {**EARLIER, **before}
+
+    facts = facts_of(row(**now), PERIOD, DAY, previous)
+
+    assert facts["month.reclassified"] == reclassified
 
 
 def test_a_float_is_refused_rather_than_rounded() -> None:
