@@ -66,18 +66,23 @@ def facts_of(
 
     Rates and points are whole hundredths.
     """
-    facts: dict[str, Value | None] = {
-        name: _whole(row[column]) for name, column in COLUMNS.items()
-    }
+    facts = _read(row, COLUMNS)
     for names, earlier in ((PREVIOUS, previous), (LAST_YEAR, last_year)):
-        for name, column in names.items():
-            facts[name] = None if earlier is None else _whole(earlier[column])
+        facts |= dict.fromkeys(names) if earlier is None else _read(earlier, names)
     facts["month.reclassified"] = _reclassified(facts)
     facts["period.months"] = period.months
     facts["period.end"] = period.end.toordinal()
     facts["at"] = at.toordinal()
     facts["days_left"] = max(0, (period.year_end - at).days)
     return facts
+
+
+def _read(row: Columns, names: Mapping[str, str]) -> dict[str, Value | None]:
+    # Most of a row is not known: a national month has two million values.
+    return {
+        name: None if (value := row[column]) is None else _whole(value)
+        for name, column in names.items()
+    }
 
 
 def _reclassified(facts: Facts) -> int | None:
