@@ -24,8 +24,12 @@ from libs.common.service import Check, Service
 from libs.common.settings import Settings
 from services.alerts import inbox, nightly, outbox, rulebook, telemetry, usecases
 from services.alerts.domain.rules import Rule
+from services.alerts.engine.process import WORKER
 from services.alerts.evaluation import Judge, ready_rules
 from services.alerts.routes import router
+from services.alerts.rulebooks.files import Directory
+from services.alerts.rulebooks.routes import router as rule_router
+from services.alerts.rulebooks.usecases import Trial
 from services.alerts.sender import Sender
 from services.alerts.subscriptions import store as subscriptions
 from services.alerts.subscriptions import usecases as subscribing
@@ -52,6 +56,8 @@ def build(
     """The service under its own database role: it judges, keeps and delivers."""
     database = Database(url, "dondoc_alerts")
     judge = Judge(settings.rule_engine)
+    trial = Trial(settings.rule_engine, WORKER)
+    directory = Directory(settings.rules, trial)
     sender = Sender(allow_networks=settings.webhook_networks)
     key = settings.key_for(SEALED_FOR)
     courier = Courier(
@@ -105,6 +111,9 @@ def build(
     async def forget() -> bool:
         return await subscribing.forget(database)
 
+    async def take_rules() -> bool:
+        return await directory.take(database)
+
     async def engine_health() -> tuple[str, str]:
         health = judge.health()
         return health.state, health.text
@@ -121,6 +130,7 @@ def build(
             # What an unmigrated or absent database keeps from us now, the first
             # evaluation asks for again.
             with suppress(*AWAY, *UNMIGRATED):
+                await directory.take(database)
                 async with database.connection() as connection:
                     await ready_rules(connection, judge)
             try:
@@ -133,7 +143,7 @@ def build(
         name="alerts",
         summary="Comparisons become escalations, and reach subscribers.",
         database=database,
-        routers=[router, subscription_router],
+        routers=[router, rule_router, subscription_router],
         webhooks=webhooks,
         loops=[
             Loop("alerts inbox", judge_scores, poll=1.0, topic=SCORES_CHANGED),
@@ -150,11 +160,12 @@ def build(
                 wake=courier.wake,
             ),
             Loop("heartbeats", beat, poll=10.0),
+            Loop("rule files", take_rules, poll=10.0),
             Loop("recoveries", recover, poll=5.0, topic=subscribing.RECOVERY),
             Loop("retention", forget, poll=3600.0),
         ],
-        checks=[Check("engine", engine_health)],
+        checks=[Check("engine", engine_health), Check("rules", directory.health)],
         measure=measure,
         running=running,
-        state={"judge": judge, "sender": sender},
+        state={"judge": judge, "sender": sender, "trial": trial},
     )

@@ -1,4 +1,4 @@
-"""What alerts does for people: takes what they hand in, publishes rules, tells news."""
+"""What alerts does for people: takes what they hand in, tells news."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from libs.common.problems import Conflict, Fault, NotFound, Text, forbidden, inv
 from services.alerts import messages, outbox, shown, store
 from services.alerts.domain import deadlines
 from services.alerts.domain.escalation import Change, State, may_hand_in
-from services.alerts.domain.rules import Owes, Rule
+from services.alerts.domain.rules import Owes
 from services.alerts.domain.timers import DEADLINE, timers_of
 from services.alerts.outbox import Message
 from services.alerts.store import Entry
@@ -263,18 +263,3 @@ def no_such(kind: str, loai: str, name: str) -> NotFound:
     return NotFound(
         "not_found", Text(f"Không có {loai} «{name}».", f"There is no {kind} {name!r}.")
     )
-
-
-async def publish_shipped(
-    connection: Connection, shipped: Sequence[tuple[Rule, str]], now: datetime
-) -> None:
-    """Make the rules that ship with this version active."""
-    for rule, source in shipped:
-        kept = await store.activate_shipped(
-            connection, rule.id, rule.version, source, now
-        )
-        if kept != source:
-            raise SystemExit(
-                f"rule {rule.id}: version {rule.version} is in the database with"
-                " another text; versions are immutable, so give the file a new one."
-            )
