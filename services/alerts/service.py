@@ -15,6 +15,7 @@ from libs.common.events import (
     REPORTS_CHANGED,
     SCORES_CHANGED,
     SCORES_PROPOSED,
+    SCORES_RECALLED,
     Event,
     consume_one,
 )
@@ -23,6 +24,8 @@ from libs.common.sealing import unseal
 from libs.common.service import Check, Service
 from libs.common.settings import Settings
 from services.alerts import inbox, nightly, outbox, rulebook, telemetry, usecases
+from services.alerts.backtests import usecases as backtesting
+from services.alerts.backtests.routes import router as backtest_router
 from services.alerts.domain.rules import Rule
 from services.alerts.engine.process import WORKER
 from services.alerts.evaluation import Judge, ready_rules
@@ -88,6 +91,11 @@ def build(
             database, REPORTS_CHANGED, inbox.reports_changed, backoff=backoff
         )
 
+    async def judge_recalled() -> bool:
+        return await consume_one(
+            database, SCORES_RECALLED, backtesting.recalled, backoff=backoff
+        )
+
     async def judge_cases() -> bool:
         async def handle(
             connection: Connection, unit: str, events: Sequence[Event]
@@ -143,13 +151,14 @@ def build(
         name="alerts",
         summary="Comparisons become escalations, and reach subscribers.",
         database=database,
-        routers=[router, rule_router, subscription_router],
+        routers=[router, rule_router, backtest_router, subscription_router],
         webhooks=webhooks,
         loops=[
             Loop("alerts inbox", judge_scores, poll=1.0, topic=SCORES_CHANGED),
             Loop("alerts previews", preview, poll=1.0, topic=SCORES_PROPOSED),
             Loop("reports inbox", tell_reports, poll=1.0, topic=REPORTS_CHANGED),
             Loop("cases inbox", judge_cases, poll=1.0, topic=CASES_CHANGED),
+            Loop("backtests", judge_recalled, poll=1.0, topic=SCORES_RECALLED),
             Loop("timers", fire_timers, poll=1.0, topic=clock.MOVED),
             Loop("new days", new_day, poll=10.0, topic=clock.MOVED),
             Loop(

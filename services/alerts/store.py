@@ -23,10 +23,12 @@ _SCORED = {
     *("rank_position", "rank_of", "rank_from_bottom"),
     *(column for _, _, column, _, _ in PAST_WORDS),
 }
-_READ = ", ".join(
-    f"{'s' if column in _SCORED else 'u' if column == 'kind' else 'f'}.{column}"
+QUALIFIED = {
+    column: f"{'s' if column in _SCORED else 'u' if column == 'kind' else 'f'}.{column}"
     for column in COLUMNS.values()
-)
+}
+"""Each column with where it stands: s(corecard), f(igures) or u(nit)."""
+_READ = ", ".join(QUALIFIED.values())
 
 
 async def scorecard_rows(

@@ -76,7 +76,7 @@ async def get_rule_schema(_: Reader) -> dict[str, Any]:
 
 
 @router.post("/v1/rules/check", openapi_extra=_FILE)
-async def check_rule(request: Request, _: Reader) -> RuleChecked:
+async def check_rule(request: Request, _: Reader, __: Alerts) -> RuleChecked:
     """Say what a text would be as a rule, or all that is wrong with it; store nothing.
 
     `reading` says whether both readings decide it, or native alone and why.

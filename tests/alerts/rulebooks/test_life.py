@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 SHIPPED = (RULES / "below-last-year.yaml").read_text("utf-8")
 YAML = {"content-type": "application/yaml"}
-BAD = Path(__file__).parents[1] / "bad_rules"
+BAD = Path(__file__).parents[2] / "bad_rules"
 
 
 def version(n: int) -> str:
