@@ -288,6 +288,7 @@ PERMITTED: dict[str, set[str]] = {
     "POST /v1/rules/check": ANYONE,
     "PUT /v1/rules/{id}": only("steward"),
     "GET /v1/rules/{id}/diff": ANYONE,
+    "GET /v1/rules/{id}/shadow": ANYONE,
     "POST /v1/rules/{id}/backtest": only("steward"),
     "GET /v1/rules/{id}/backtests": ANYONE,
     "GET /v1/rules/{id}/backtests/{backtest}": ANYONE,

@@ -81,10 +81,12 @@ async def find(
     await connection.execute("ANALYZE pg_temp.swept")
 
 
-async def counted(connection: Connection, rule: Rule, day: date) -> list[Row]:
+async def counted(
+    connection: Connection, rule: Rule, day: date, units: Sequence[str] | None = None
+) -> list[Row]:
     """(unit, fired, held, silent) of the cases that there were by a day, as they
     stand."""
-    sql = Sql(_written("$1::date"), [day])
+    sql = Sql(_written("$1::date"), [day, units])
     scope, fires = sql.scope(rule), sql.fires(rule)
     unknown = {
         Unknown.IGNORE: "silent",
@@ -103,7 +105,8 @@ async def counted(connection: Connection, rule: Rule, day: date) -> list[Row]:
     )
     return await connection.fetch(
         f"SELECT c.unit, {wanted} FROM ingest.published_case c"
-        f" WHERE c.decided_on <= $1::date AND {scope} IS NOT FALSE GROUP BY c.unit",
+        " WHERE c.decided_on <= $1::date AND ($2::text[] IS NULL OR c.unit = ANY ($2))"
+        f" AND {scope} IS NOT FALSE GROUP BY c.unit",
         *sql.parameters,
         timeout=LONG,
     )

@@ -9,8 +9,8 @@ from fastapi import Path, Query, Request
 
 from libs.common.access import Reader, allows
 from libs.common.database import Database
-from libs.common.http import api_router, database_of
-from libs.common.keys import Principal
+from libs.common.http import api_router, database_of, read_period
+from libs.common.keys import ROOT, Principal
 from libs.common.paging import Cursor, Limit, Page, page, read_cursor
 from services.alerts.domain.rule_life import Move
 from services.alerts.domain.vocabulary import VOCABULARY
@@ -18,11 +18,13 @@ from services.alerts.rulebooks import shown, store, usecases
 from services.alerts.rulebooks.file_schema import FILE_SCHEMA
 from services.alerts.rulebooks.schemas import MoveIn
 from services.alerts.rulebooks.shown import (
+    Differs,
     Drafted,
     RuleChecked,
     RuleDifference,
     RuleShown,
     RuleWhole,
+    Shadow,
 )
 from services.alerts.rulebooks.texts import JSON, YAML, text_of
 from services.alerts.shown import Word
@@ -134,6 +136,37 @@ async def shadow_rule(
     `GET /v1/rules/{id}/shadow` shows what it would have done.
     """
     return await _moved(request, database, principal, id, body, Move.SHADOW)
+
+
+@router.get("/v1/rules/{id}/shadow")
+async def get_shadow(
+    id: Id,
+    principal: Reader,
+    database: Alerts,
+    period: Annotated[str | None, Query(max_length=10)] = None,
+    under: Annotated[str, Query(max_length=40)] = ROOT,
+    difference: Differs | None = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Shadow:
+    """What the version in shadow would have done in a period, and what differs.
+
+    `would_open`: it fires where the active version does not; `would_not`: the other
+    way round. It is judged whenever the active one is. Rules of cases have no period.
+    """
+    after = read_cursor(cursor, str, str, str)
+    cut = None if period is None else read_period(period)
+    async with database.reading() as connection:
+        return await usecases.shadow(
+            connection,
+            principal,
+            id,
+            cut,
+            under=under,
+            difference=difference,
+            after=after,
+            limit=limit,
+        )
 
 
 @router.post("/v1/rules/{id}/activate")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, Literal, NotRequired, cast
 
 from typing_extensions import TypedDict
 
 from libs.common.clock import written
 from libs.common.database import Row
+from libs.common.paging import page
 from services.alerts import rule_json
 from services.alerts.domain.expressions import names_in
 from services.alerts.domain.rules import Rule
@@ -17,7 +18,7 @@ from services.alerts.domain.watching import WORDS
 from services.alerts.engine.durable import Translation
 from services.alerts.rulebook import RuleErrors
 from services.alerts.rulebooks.texts import kept, pointer_of
-from services.alerts.shown import Word
+from services.alerts.shown import RuleVersion, Word
 
 
 class Words(TypedDict):
@@ -110,6 +111,51 @@ class RuleChecked(TypedDict):
     names: list[Word]
 
 
+Differs = Literal["would_open", "would_not", "same"]
+"""How a version in shadow differs from the active one on a row."""
+
+
+class ShadowRow(TypedDict):
+    """What the shadow says of one row; `active` is null where the active version says
+    nothing of it. Rules of cases count those of a unit on which they fire."""
+
+    unit: str
+    measure: str | None
+    category: str | None
+    verdict: str
+    severity: str | None
+    missing: list[str]
+    active: str | None
+    difference: Differs
+    cases: NotRequired[int]
+    active_cases: NotRequired[int | None]
+
+
+class ShadowCounts(TypedDict):
+    """Of all rows that the key sees."""
+
+    fired: int
+    held: int
+    silent: int
+    would_open: int
+    would_not: int
+    same: int
+
+
+class Shadow(TypedDict):
+    """What a version in shadow would have done, and how it differs; nothing was opened.
+
+    `at` is null while nothing was judged since it went into shadow.
+    """
+
+    rule: RuleVersion
+    period: str | None
+    at: str | None
+    counts: ShadowCounts
+    items: list[ShadowRow]
+    next: str | None
+
+
 class KeyDifference(TypedDict):
     """What two versions say under one key; null where a text leaves it out."""
 
@@ -158,6 +204,47 @@ def event(row: Row) -> RuleEvent:
 def whole(row: Row, events: Sequence[Row]) -> RuleWhole:
     """A version with its history, the oldest first."""
     return RuleWhole(**rule(row), history=[event(one) for one in events])
+
+
+def shadow(
+    rule: Row, period: str | None, counts: Row, rows: Sequence[Row], limit: int
+) -> Shadow:
+    """A page of what a version in shadow says."""
+    found = page(
+        rows, limit, lambda r: [r["unit"], r["measure"], r["category"]], _shadow_row
+    )
+    return Shadow(
+        rule=RuleVersion(id=rule["id"], version=rule["version"]),
+        period=period,
+        at=counts["at"] and counts["at"].isoformat(),
+        counts=ShadowCounts(
+            fired=counts["fired"],
+            held=counts["held"],
+            silent=counts["silent"],
+            would_open=counts["would_open"],
+            would_not=counts["would_not"],
+            same=counts["same"],
+        ),
+        items=found["items"],
+        next=found["next"],
+    )
+
+
+def _shadow_row(row: Row) -> ShadowRow:
+    shown = ShadowRow(
+        unit=row["unit"],
+        measure=row["measure"] or None,
+        category=row["category"] or None,
+        verdict=row["verdict"],
+        severity=row["severity"],
+        missing=row["missing"],
+        active=row["active_verdict"],
+        difference=row["difference"],
+    )
+    if row["cases"] is not None:
+        shown["cases"] = row["cases"]
+        shown["active_cases"] = row["active_cases"]
+    return shown
 
 
 def checked(rule: Rule) -> RuleChecked:

@@ -139,3 +139,97 @@ async def backtested(connection: Connection, id: str, version: int) -> bool:
         version,
     )
     return done
+
+
+# Shadows ----------------------------------------------------------------------------
+
+_SHADOW = (
+    "rule", "period", "unit", "measure", "category", "version", "verdict", "severity",
+    "missing", "active_version", "active_verdict", "cases", "active_cases", "at",
+)  # fmt: skip
+
+
+async def shadows(connection: Connection) -> list[Row]:
+    """(id, source, active): each version in shadow, and the text of the active one."""
+    return await connection.fetch(
+        "SELECT s.id, s.source, a.source AS active FROM alerts.rule s"
+        " LEFT JOIN alerts.rule a ON a.id = s.id AND a.state = 'active'"
+        " WHERE s.state = 'shadow' ORDER BY s.id"
+    )
+
+
+async def replace_shadow(
+    connection: Connection,
+    rule: str,
+    period: str,
+    units: Sequence[str] | None,
+    judged: Sequence[tuple[object, ...]],
+) -> None:
+    """Keep what a version in shadow says now of a period, of all units or of some."""
+    await connection.execute(
+        "DELETE FROM alerts.shadow_decision WHERE rule = $1 AND period = $2"
+        " AND ($3::text[] IS NULL OR unit = ANY ($3))",
+        rule,
+        period,
+        units,
+    )
+    await connection.copy_records_to_table(
+        "shadow_decision", schema_name="alerts", columns=_SHADOW, records=judged
+    )
+
+
+async def forget_shadow(connection: Connection, rule: str) -> None:
+    """Forget what was said in shadow."""
+    await connection.execute("DELETE FROM alerts.shadow_decision WHERE rule = $1", rule)
+
+
+_DIFFERENCE = """
+CASE WHEN (verdict = 'fired') = (active_verdict IS NOT DISTINCT FROM 'fired') THEN 'same'
+  WHEN verdict = 'fired' THEN 'would_open' ELSE 'would_not' END
+"""
+
+
+async def shadow_counts(
+    connection: Connection, rule: str, period: str, units: Sequence[str]
+) -> Row | None:
+    """How often the shadow fires, is held and silent, and how it differs."""
+    return await connection.fetchrow(
+        "SELECT count(*) FILTER (WHERE verdict = 'fired') AS fired,"
+        " count(*) FILTER (WHERE verdict = 'held') AS held,"
+        " count(*) FILTER (WHERE verdict = 'silent') AS silent,"
+        " count(*) FILTER (WHERE difference = 'would_open') AS would_open,"
+        " count(*) FILTER (WHERE difference = 'would_not') AS would_not,"
+        " count(*) FILTER (WHERE difference = 'same') AS same, max(at) AS at"
+        f" FROM (SELECT *, {_DIFFERENCE} AS difference FROM alerts.shadow_decision"
+        "  WHERE rule = $1 AND period = $2 AND unit = ANY ($3)) judged",
+        rule,
+        period,
+        list(units),
+    )
+
+
+async def shadow_rows(
+    connection: Connection,
+    rule: str,
+    period: str,
+    *,
+    units: Sequence[str],
+    difference: str | None,
+    after: tuple[object, ...] | None,
+    limit: int,
+) -> list[Row]:
+    """What the shadow says of each row, and how that differs from the active one."""
+    return await connection.fetch(
+        f"SELECT * FROM (SELECT *, {_DIFFERENCE} AS difference"
+        "  FROM alerts.shadow_decision) judged"
+        " WHERE rule = $1 AND period = $2 AND unit = ANY ($3)"
+        " AND ($4::text IS NULL OR difference = $4)"
+        " AND ($5::text IS NULL OR (unit, measure, category) > ($5, $6, $7))"
+        " ORDER BY unit, measure, category LIMIT $8",
+        rule,
+        period,
+        list(units),
+        difference,
+        *(after or (None, None, None)),
+        limit,
+    )

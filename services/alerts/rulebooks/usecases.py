@@ -7,12 +7,22 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from libs.common import clock
+from libs.common.access import in_scope
 from libs.common.database import Connection, Database, Row
 from libs.common.keys import Principal
-from libs.common.problems import Conflict, Fault, NotFound, Text, invalid
+from libs.common.periods import Period
+from libs.common.problems import (
+    Conflict,
+    Fault,
+    NotFound,
+    Text,
+    Unacceptable,
+    invalid,
+)
 from services.alerts import messages, outbox
 from services.alerts.domain.rule_life import BECOMES, Change, Move, RuleState, possible
 from services.alerts.domain.rules import Rule
+from services.alerts.domain.watching import Watch
 from services.alerts.engine import Mode
 from services.alerts.engine.process import WorkerDied
 from services.alerts.engine.trial import bear
@@ -190,6 +200,9 @@ async def settle(
                 reason=f"replaced by version {version}",
                 now=now,
             )
+    if RuleState.SHADOW in (state, row["state"]):
+        # What was said in shadow ends with the shadow.
+        await store.forget_shadow(connection, id)
     moved = await store.move(connection, id, version, state, now)
     await store.log(
         connection, id, version, change, actor=actor, reason=reason, now=now
@@ -246,6 +259,66 @@ def _no_backtest(id: str, version: int) -> Conflict:
             f"No backtest of this version is recorded. Call {call}, then activate.",
         ),
         more={"do": call},
+    )
+
+
+async def shadow(
+    connection: Connection,
+    principal: Principal,
+    id: str,
+    cut: Period | None,
+    *,
+    under: str,
+    difference: shown.Differs | None,
+    after: tuple[object, ...] | None,
+    limit: int,
+) -> shown.Shadow:
+    """What the version in shadow would have done, as far as the key sees."""
+    found = await store.in_state(connection, RuleState.SHADOW, id)
+    if not found:
+        raise _no_shadow(id)
+    of_cases = _rule(found[0]).watches is Watch.CASE
+    if of_cases is not (cut is None):
+        raise _period_wanted(of_cases)
+    units = await in_scope(connection, principal, under, cut.end if cut else None)
+    code = "" if cut is None else cut.code
+    counts = await store.shadow_counts(connection, id, code, units)
+    rows = await store.shadow_rows(
+        connection,
+        id,
+        code,
+        units=units,
+        difference=difference,
+        after=after,
+        limit=limit + 1,
+    )
+    assert counts is not None
+    return shown.shadow(found[0], code or None, counts, rows, limit)
+
+
+def _no_shadow(id: str) -> NotFound:
+    return NotFound(
+        "no_shadow",
+        Text(
+            f"Quy tắc «{id}» không có bản nào đang chạy thử; hãy gọi"
+            f" POST /v1/rules/{id}/shadow.",
+            f"No version of {id!r} is in shadow; call POST /v1/rules/{id}/shadow.",
+        ),
+    )
+
+
+def _period_wanted(of_cases: bool) -> Unacceptable:
+    if of_cases:
+        return Unacceptable(
+            "no_period",
+            Text(
+                "Quy tắc về việc không có kỳ; hãy bỏ period.",
+                "A rule of cases has no period; leave `period` out.",
+            ),
+        )
+    return Unacceptable(
+        "period_wanted",
+        Text("Cần biết kỳ nào: ?period=2022M05.", "Say which period: ?period=2022M05."),
     )
 
 
