@@ -60,10 +60,15 @@ _STATEMENTS = (
     """,
     "COMMENT ON TABLE alerts.backtest_period IS 'a backtest is done when each of its periods is here'",
     "GRANT SELECT, INSERT ON alerts.rule_event, alerts.backtest, alerts.backtest_period TO dondoc_alerts",
+    # A version never changes but for where it stands.
+    "REVOKE UPDATE ON alerts.rule FROM dondoc_alerts",
+    "GRANT UPDATE (state, activated_at) ON alerts.rule TO dondoc_alerts",
     "GRANT SELECT, INSERT, UPDATE, DELETE ON alerts.shadow_decision TO dondoc_alerts",
 )
 
 _BACK = (
+    "REVOKE UPDATE (state, activated_at) ON alerts.rule FROM dondoc_alerts",
+    "GRANT UPDATE ON alerts.rule TO dondoc_alerts",
     "DROP TABLE alerts.backtest_period",
     "DROP TABLE alerts.backtest",
     "DROP TABLE alerts.shadow_decision",

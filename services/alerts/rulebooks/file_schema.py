@@ -122,6 +122,18 @@ _PARTS: Final[dict[str, Schema]] = {
     "examples": _list(_object({"given": _GIVEN, "expect": _EXPECT}), 0),
 }
 
+_DUE_BY_PERIOD: Final[Schema] = {
+    "type": "object",
+    "anyOf": [
+        {"required": ["by"]},
+        {"required": ["before"]},
+        {
+            "required": ["within", "from"],
+            "properties": {"from": {"const": "period_end"}},
+            "not": {"required": ["every"]},
+        },
+    ],
+}
 _OF_CASES: Final[Schema] = {"properties": {"watches": {"const": Watch.CASE.value}}}
 _OWING_NOTHING: Final[Schema] = {"properties": {"owes": {"const": Owes.NOTHING.value}}}
 
@@ -135,8 +147,16 @@ FILE_SCHEMA: Final[Schema] = {
     "allOf": [
         {
             "if": _OF_CASES,
-            "then": {"required": ["group_by"]},
-            "else": {"properties": {"group_by": {"type": "null"}}},
+            "then": {
+                "required": ["group_by"],
+                "properties": {"due": {"not": _DUE_BY_PERIOD}},
+            },
+            "else": {
+                "properties": {
+                    "group_by": {"type": "null"},
+                    "due": {"not": {"type": "object", "required": ["every"]}},
+                }
+            },
         },
         {
             "if": _OWING_NOTHING,
