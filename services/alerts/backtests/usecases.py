@@ -43,7 +43,9 @@ async def run(
             backtest,
             rule=id,
             version=row["version"],
-            against=next((r["version"] for r in active), None),
+            against=next(
+                (r["version"] for r in active if r["version"] != row["version"]), None
+            ),
             periods=[period.code for period in periods],
             known=known,
             actor=actor,

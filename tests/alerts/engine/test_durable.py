@@ -39,7 +39,6 @@ from services.alerts.domain.expressions import (
 )
 from services.alerts.domain.rules import Effective, Outcome, Rule, Unknown, Verdict
 from services.alerts.domain.vocabulary import (
-    VOCABULARY,
     Bilingual,
     Facts,
     Kind,
@@ -47,6 +46,7 @@ from services.alerts.domain.vocabulary import (
     Names,
     Value,
 )
+from services.alerts.domain.watching import EVERY_WORD
 from services.alerts.engine import Decision, Engine, Why
 from services.alerts.engine.bulk import Sealing, Status, judge_of
 from services.alerts.engine.durable import FactRefused, Translation
@@ -57,7 +57,7 @@ pytestmark = pytest.mark.anyio
 
 SHIPPED = Path(rulebook.__file__).parent / "rules"
 NAMES: Names = {
-    **VOCABULARY,
+    **EVERY_WORD,
     **{
         name: Name(name, kind, Bilingual("", ""))
         for name, kind in {
