@@ -20,7 +20,7 @@ from typing import Final, Literal
 
 import structlog
 
-from services.alerts.domain.rules import Outcome, Rule, Verdict
+from services.alerts.domain.rules import Outcome, Rule, Severity, Verdict
 from services.alerts.domain.vocabulary import VOCABULARY, Bilingual, Facts, Names
 from services.alerts.engine.bulk import Sealing, Status, Statuses, judge_of
 from services.alerts.engine.durable import FactRefused, Translation
@@ -209,6 +209,7 @@ class Engine:
         self._sealing = Sealing(rules, self._names)
         self._judge = judge_of(rules, self._sealing)
         self._silent = [_silences(rule) for rule in rules]
+        self._fires: dict[tuple[int, Why | None, Severity], Decision] = {}
         self._alike: dict[tuple[Statuses, Answer], _Alike] = {}
         for rule_id, reason in self._translation.native_only.items():
             log.info("rule_native_only", rule=rule_id, reason=reason.en)
@@ -363,18 +364,36 @@ class Engine:
                     self._alike.clear()
                 self._alike[pattern] = alike
         decisions = alike.decisions.copy()
-        if alike.spoken:
-            sealed = self._sealing.seal(row.facts)
-            for place, index in alike.spoken:
-                compiled = self._compiled[index]
-                judge = compiled.explain if traced else compiled.judge
-                verdict = judge(sealed)
-                assert verdict is not None
-                like = decisions[place]
-                decisions[place] = Decision(
-                    like.rule, verdict, like.decided_by, like.why
-                )
+        for place, index in alike.spoken:
+            status = row.statuses[index]
+            decisions[place] = (
+                self._fired(index, decisions[place], row.facts)
+                if status is Status.TRUE and not traced
+                else self._worded(index, decisions[place], row.facts, traced)
+            )
         return decisions
+
+    def _worded(
+        self, index: int, like: Decision, facts: Facts, traced: bool
+    ) -> Decision:
+        """The verdict with what is missing, and on request with the whole trace."""
+        compiled, sealed = self._compiled[index], self._sealing.seal(facts)
+        verdict = compiled.explain(sealed) if traced else compiled.judge(sealed)
+        assert verdict is not None
+        return Decision(like.rule, verdict, like.decided_by, like.why)
+
+    def _fired(self, index: int, like: Decision, facts: Facts) -> Decision:
+        """A rule that fires, without the trace, says no more than how bad it is."""
+        compiled = self._compiled[index]
+        sealed = self._sealing.seal(facts, compiled.severity_names)
+        severity = compiled.severity(sealed)
+        key = (index, like.why, severity)
+        known = self._fires.get(key)
+        if known is None:
+            verdict = Verdict(Outcome.FIRED, (), severity)
+            known = Decision(like.rule, verdict, like.decided_by, like.why)
+            self._fires[key] = known
+        return known
 
     def _compared(self, row: _Row) -> tuple[_Alike, bool]:
         """Both readings of a row, and whether it takes its facts to compare them."""
