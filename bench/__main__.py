@@ -6,8 +6,11 @@ import asyncio
 import sys
 
 from bench import (
+    agreement,
+    backtest,
     delivery,
     end_to_end,
+    evaluate,
     growth,
     ingest_cases,
     ingest_reports,
@@ -25,6 +28,9 @@ BENCHES = {
     "sweep_cases": sweep_cases.run,
     "end_to_end": end_to_end.run,
     "delivery": delivery.run,
+    "evaluate": evaluate.run,
+    "backtest": backtest.run,
+    "agreement": agreement.run,
 }
 
 

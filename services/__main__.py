@@ -21,7 +21,7 @@ from libs.common import keys, logs, postgres
 from libs.common.database import AWAY
 from libs.common.service import create_app
 from libs.common.settings import Settings
-from services import process
+from services import authoring, process
 from services.importing import import_file
 from services.ingest.cases import erasure as erasing
 from services.ingest.domain.cases import number_of
@@ -35,6 +35,7 @@ cli = typer.Typer(
 )
 key_commands = typer.Typer(help="API keys.", no_args_is_help=True)
 cli.add_typer(key_commands, name="keys")
+cli.add_typer(authoring.commands, name="rules")
 
 
 @cli.command()

@@ -21,7 +21,7 @@ from libs.common.database import speak_json
 from libs.common.service import Service
 from libs.common.settings import Settings
 from services.alerts import service as alerts
-from services.alerts import usecases as alerts_usecases
+from services.alerts.rulebooks.files import publish_shipped
 from services.ingest import service as ingest
 from services.scoring import service as scoring
 
@@ -78,7 +78,7 @@ async def prepare(url: str, settings: Settings) -> None:
             if settings.starts_at is not None:
                 await clock.start_at(connection, settings.starts_at)
             now = await clock.business_now(connection)
-            await alerts_usecases.publish_shipped(connection, shipped, now)
+            await publish_shipped(connection, shipped, now)
     finally:
         await connection.close()
 

@@ -21,6 +21,8 @@ SCORES_CHANGED = "scores.changed"  # scoring ⟶ alerts
 FIGURES_PROPOSED = "figures.proposed"  # the same way for a dry run
 SCORES_PROPOSED = "scores.proposed"
 PROPOSED = (FIGURES_PROPOSED, SCORES_PROPOSED)
+SCORES_ASKED = "scores.asked"  # alerts ⟶ scoring: as they were known at a moment
+SCORES_RECALLED = "scores.recalled"  # scoring ⟶ alerts: its answer
 CASES_CHANGED = "cases.changed"  # ingest ⟶ alerts, keyed by unit
 REPORTS_CHANGED = "reports.changed"  # ingest ⟶ alerts: what subscribers hear of reports
 

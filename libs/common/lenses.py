@@ -16,6 +16,9 @@ from libs.common.database import Connection
 FIGURES, SCORECARDS = "figures", "scorecards"
 """Kinds of proposed rows, which views lay over those that stand."""
 
+ASKED = "asked"
+"""A question: the scorecards of a period as they were known at a moment."""
+
 CARDS, MATTERS = "cards", "matters"
 """Kinds of answers, which outlive the dry run."""
 
@@ -74,3 +77,31 @@ async def answers(connection: Connection, batch: str) -> list[tuple[str, str, An
         [CARDS, MATTERS],
     )
     return [(row["kind"], row["period"], row["rows"]) for row in rows]
+
+
+async def ask(
+    connection: Connection, batch: str, period: str, moment: datetime
+) -> None:
+    """Ask for a period's scorecards as known at a moment, to be laid over those that
+    stand by who sees `as_proposed(batch)`."""
+    question = {"known_at": moment.isoformat()}
+    await propose(connection, batch, ASKED, period, question)
+
+
+async def asked(connection: Connection, batch: str, period: str) -> datetime | None:
+    """The moment that was asked about."""
+    rows = await connection.fetchval(
+        "SELECT rows FROM platform.preview"
+        " WHERE batch = $1 AND kind = $2 AND period = $3",
+        batch,
+        ASKED,
+        period,
+    )
+    return None if rows is None else datetime.fromisoformat(rows["known_at"])
+
+
+async def forget_recalled(connection: Connection, batch: str, period: str) -> None:
+    """Leave nothing behind of what was recalled of one period."""
+    await connection.execute(
+        "DELETE FROM platform.preview WHERE batch = $1 AND period = $2", batch, period
+    )

@@ -33,11 +33,13 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong with what was sent, at one JSON pointer."""
+    """One thing wrong with what was sent, at one JSON pointer; `more` may say where in
+    a text that is (line, column) and what to write instead (hint)."""
 
     pointer: str
     code: str
     message: Text
+    more: Mapping[str, object] = field(default_factory=dict)
 
     def shown(self) -> dict[str, object]:
         """As the API prints it: {"pointer", "code", "message": {"vi", "en"}}."""
@@ -45,6 +47,7 @@ class Fault:
             "pointer": self.pointer,
             "code": self.code,
             "message": self.message.both(),
+            **self.more,
         }
 
 

@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     now: AwareDatetime | None = None
     secret: SecretStr | None = None
     rule_engine: Literal["durable", "native"] = "durable"
+    rules: Path | None = None
     case_retention: Annotated[int, Field(ge=1, le=1200)] | None = None
     allow_networks: Annotated[tuple[Network, ...] | None, NoDecode] = None
 

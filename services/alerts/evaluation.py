@@ -10,13 +10,15 @@ from typing import Any
 from libs.common import clock
 from libs.common.database import Connection
 from libs.common.periods import Period
-from services.alerts import matters, rulebook, store, subjects
+from services.alerts import matters, store, subjects
 from services.alerts.domain.escalation import Change
 from services.alerts.domain.rules import Outcome, Rule, TraceLeaf
 from services.alerts.domain.vocabulary import Facts
 from services.alerts.domain.watching import WORDS, Watch
 from services.alerts.engine import Counters, Decision, Engine, Health, Mode
 from services.alerts.matters import Inhibitor, Judged, Matter
+from services.alerts.rulebooks import shadowing
+from services.alerts.rulebooks.texts import kept
 from services.alerts.shown import Fired, Held, Inhibited, RuleRow
 from services.alerts.subjects import Subject
 
@@ -101,7 +103,7 @@ async def ready_rules(connection: Connection, judge: Judge) -> None:
     wanted = {(row["id"], row["version"]) for row in rows}
     if wanted == {(rule.id, rule.version) for rule in judge.rules}:
         return
-    rules = [rulebook.load_text(row["source"]) for row in rows]
+    rules = [kept(row["source"]) for row in rows]
     for watch, engine in judge.engines.items():
         await engine.start([rule for rule in rules if rule.watches is watch])
 
@@ -131,7 +133,7 @@ async def evaluate(
     for watch in watches:
         engine = judge.engines[watch]
         wanted = {r.id for r in engine.rules if rules is None or r.id in rules}
-        if not wanted:
+        if not wanted and not await shadowing.pairs(connection, watch):
             continue
         rows = await _subjects(connection, watch, period, found.at, units, now)
         decided = await _decided(engine, rows, wanted)
@@ -147,8 +149,9 @@ async def evaluate(
         )
         for one in decided:
             found.judged(one)
-        kept = [_as_kept(one, code, found.at) for one in decided]
-        await store.replace_decisions(connection, code, sorted(wanted), units, kept)
+        verdicts = [_as_kept(one, code, found.at) for one in decided]
+        await store.replace_decisions(connection, code, sorted(wanted), units, verdicts)
+        await shadowing.judge(connection, watch, code, rows, found.at, rules, units)
     return found
 
 

@@ -54,6 +54,11 @@ def of_closing(row: Row, now: datetime) -> Message:
     return event("period.closed", row["under"], data, now)
 
 
+def of_rule(data: Mapping[str, Any], now: datetime) -> Message:
+    """A version of a rule that became the active one; it concerns every unit."""
+    return event("rule.activated", None, data, now)
+
+
 def of_ping(subscription: str, now: datetime) -> Message:
     """A test of one subscription."""
     return event("ping", None, {"subscription": subscription}, now)

@@ -1,9 +1,9 @@
-"""HTTP of alerts: rules, evaluations, matters."""
+"""HTTP of alerts: evaluations, decisions, matters."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import Path, Query, Request
 
@@ -15,8 +15,7 @@ from libs.common.ids import new_id
 from libs.common.keys import ROOT, Principal
 from libs.common.paging import Cursor, Limit, Page, page, read_cursor
 from libs.common.problems import Fault, Text, invalid
-from services.alerts import evaluation, shown, store, usecases
-from services.alerts.domain.vocabulary import VOCABULARY
+from services.alerts import evaluation, shown, store
 from services.alerts.duties.usecases import supervised
 from services.alerts.schemas import (
     EvaluationIn,
@@ -24,7 +23,6 @@ from services.alerts.schemas import (
 from services.alerts.shown import (
     Decision,
     EvaluationShown,
-    Word,
 )
 
 router = api_router()
@@ -32,42 +30,6 @@ Alerts = Annotated[Database, database_of("alerts")]
 Id = Annotated[str, Path(max_length=64)]
 Responder = Annotated[Principal, allows("responder")]
 Supervisor = Annotated[Principal, allows("supervisor")]
-
-
-@router.get("/v1/rules")
-async def list_rules(
-    _: Reader, database: Alerts, limit: Limit = 100, cursor: Cursor = None
-) -> Page[dict[str, Any]]:
-    """Every version of every rule, with its text as it was loaded."""
-    after = read_cursor(cursor, str, int)
-    async with database.connection() as connection:
-        rows = await store.rules_listed(connection, after, limit + 1)
-    return page(rows, limit, lambda r: [r["id"], r["version"]], shown.rule)
-
-
-@router.get("/v1/rules/vocabulary")
-async def get_vocabulary(_: Reader) -> Page[Word]:
-    """The names that a rule may use, what each holds and means."""
-    words = [
-        Word(name=w.name, kind=w.kind, vi=w.says.vi, en=w.says.en)
-        for w in VOCABULARY.values()
-    ]
-    return Page(items=words, next=None)
-
-
-@router.get("/v1/rules/{id}")
-async def get_rule(
-    id: Id,
-    _: Reader,
-    database: Alerts,
-    version: Annotated[int | None, Query(ge=1, lt=2**31)] = None,
-) -> dict[str, Any]:
-    """One version of a rule; without a version the active one."""
-    async with database.connection() as connection:
-        row = await store.rule_version(connection, id, version)
-    if row is None:
-        raise usecases.no_such("rule", "quy tắc", id)
-    return shown.rule(row)
 
 
 @router.post("/v1/evaluations")

@@ -53,11 +53,11 @@ def example_of(node: Node, key: str, names: Names) -> Example:
     for name, (name_node, value) in given.items():
         if name != "period":
             word = _word(name_node, name, f"{key}.given", names)
-            facts[name] = _given(value, word, f"{key}.given.{name}")
+            facts[name] = fact_of(value, word, f"{key}.given.{name}")
     at = facts.get("at")
     return Example(
         given={name: _as_given(value) for name, (_, value) in given.items()},
-        facts=_completed(facts, period),
+        facts=completed(facts, period),
         period_end=period.end if period else None,
         at=date.fromordinal(at) if isinstance(at, int) else None,
         expect=_expectation(fields["expect"], f"{key}.expect"),
@@ -130,7 +130,8 @@ def _word(node: Node, name: str, key: str, names: Names) -> Name:
     return known
 
 
-def _given(node: Node, word: Name, key: str) -> Value | None:
+def fact_of(node: Node, word: Name, key: str) -> Value | None:
+    """A value as it is written for a name; null is unknown."""
     if is_null(node):
         return None
     if word.kind is Kind.LIST:
@@ -149,7 +150,7 @@ def _as_given(node: Node) -> Printed:
     return None if is_null(node) else str(node.value)
 
 
-def _completed(
+def completed(
     facts: Mapping[str, Value | None], period: Period | None
 ) -> dict[str, Value | None]:
     """What is given, and what follows from it: differences, days left, `met`."""

@@ -22,6 +22,7 @@ MAX_TEXT: Final = 2000
 MAX_ITEMS: Final = 200
 
 _WHOLE: Final = re.compile(r"[0-9]{1,9}")
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufeff]")
 
 Json = str | int | bool | None | list["Json"] | dict[str, "Json"]
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -215,6 +216,13 @@ def text_of(node: Node, key: str, *, limit: int | None = MAX_TEXT) -> str:
     if not isinstance(node, ScalarNode) or is_null(node) or not node.value.strip():
         raise Refused(
             node, key, "Chỗ này cần một giá trị.", "A value is expected here."
+        )
+    if _UNPRINTABLE.search(node.value):
+        raise Refused(
+            node,
+            key,
+            "Có ký tự điều khiển; hãy bỏ nó đi.",
+            "There is a control character in it; leave it out.",
         )
     if limit is not None and len(node.value) > limit:
         raise Refused(

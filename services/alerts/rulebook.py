@@ -105,7 +105,7 @@ def load_directory(
     problems: list[Problem] = []
     for file in sorted(path.glob("*.yaml")):
         try:
-            rules.append(_load_file(file, names))
+            rules.append(load_file(file, names))
         except RuleErrors as errors:
             problems.extend(errors.problems)
     return rules, problems
@@ -123,7 +123,8 @@ def load_text(text: str, *, source: str = "<text>", names: Names | None = None) 
         raise RuleErrors([refused.problem(source)]) from None
 
 
-def _load_file(file: Path, names: Names | None) -> Rule:
+def load_file(file: Path, names: Names | None = None) -> Rule:
+    """One rule from its file, whose name is its id. Raises RuleErrors."""
     try:
         text = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as fault:

@@ -15,6 +15,7 @@ from libs.common.events import (
     REPORTS_CHANGED,
     SCORES_CHANGED,
     SCORES_PROPOSED,
+    SCORES_RECALLED,
     Event,
     consume_one,
 )
@@ -23,10 +24,16 @@ from libs.common.sealing import unseal
 from libs.common.service import Check, Service
 from libs.common.settings import Settings
 from services.alerts import inbox, nightly, outbox, rulebook, telemetry, usecases
+from services.alerts.backtests import usecases as backtesting
+from services.alerts.backtests.routes import router as backtest_router
 from services.alerts.domain.rules import Rule
 from services.alerts.duties.routes import router as duties_router
+from services.alerts.engine.process import WORKER
 from services.alerts.evaluation import Judge, ready_rules
 from services.alerts.routes import router
+from services.alerts.rulebooks.files import Directory
+from services.alerts.rulebooks.routes import router as rule_router
+from services.alerts.rulebooks.usecases import Trial
 from services.alerts.sender import Sender
 from services.alerts.subscriptions import store as subscriptions
 from services.alerts.subscriptions import usecases as subscribing
@@ -53,6 +60,8 @@ def build(
     """The service under its own database role: it judges, keeps and delivers."""
     database = Database(url, "dondoc_alerts")
     judge = Judge(settings.rule_engine)
+    trial = Trial(settings.rule_engine, WORKER)
+    directory = Directory(settings.rules, trial)
     sender = Sender(allow_networks=settings.webhook_networks)
     key = settings.key_for(SEALED_FOR)
     courier = Courier(
@@ -83,6 +92,11 @@ def build(
             database, REPORTS_CHANGED, inbox.reports_changed, backoff=backoff
         )
 
+    async def judge_recalled() -> bool:
+        return await consume_one(
+            database, SCORES_RECALLED, backtesting.recalled, backoff=backoff
+        )
+
     async def judge_cases() -> bool:
         async def handle(
             connection: Connection, unit: str, events: Sequence[Event]
@@ -106,6 +120,9 @@ def build(
     async def forget() -> bool:
         return await subscribing.forget(database)
 
+    async def take_rules() -> bool:
+        return await directory.take(database)
+
     async def engine_health() -> tuple[str, str]:
         health = judge.health()
         return health.state, health.text
@@ -122,6 +139,7 @@ def build(
             # What an unmigrated or absent database keeps from us now, the first
             # evaluation asks for again.
             with suppress(*AWAY, *UNMIGRATED):
+                await directory.take(database)
                 async with database.connection() as connection:
                     await ready_rules(connection, judge)
             try:
@@ -134,13 +152,20 @@ def build(
         name="alerts",
         summary="Comparisons become escalations, and reach subscribers.",
         database=database,
-        routers=[router, duties_router, subscription_router],
+        routers=[
+            router,
+            duties_router,
+            rule_router,
+            backtest_router,
+            subscription_router,
+        ],
         webhooks=webhooks,
         loops=[
             Loop("alerts inbox", judge_scores, poll=1.0, topic=SCORES_CHANGED),
             Loop("alerts previews", preview, poll=1.0, topic=SCORES_PROPOSED),
             Loop("reports inbox", tell_reports, poll=1.0, topic=REPORTS_CHANGED),
             Loop("cases inbox", judge_cases, poll=1.0, topic=CASES_CHANGED),
+            Loop("backtests", judge_recalled, poll=1.0, topic=SCORES_RECALLED),
             Loop("timers", fire_timers, poll=1.0, topic=clock.MOVED),
             Loop("new days", new_day, poll=10.0, topic=clock.MOVED),
             Loop(
@@ -151,11 +176,12 @@ def build(
                 wake=courier.wake,
             ),
             Loop("heartbeats", beat, poll=10.0),
+            Loop("rule files", take_rules, poll=10.0),
             Loop("recoveries", recover, poll=5.0, topic=subscribing.RECOVERY),
             Loop("retention", forget, poll=3600.0),
         ],
-        checks=[Check("engine", engine_health)],
+        checks=[Check("engine", engine_health), Check("rules", directory.health)],
         measure=measure,
         running=running,
-        state={"judge": judge, "sender": sender},
+        state={"judge": judge, "sender": sender, "trial": trial},
     )

@@ -1,4 +1,4 @@
-"""Escalations, decisions, rules, subscriptions as the API and subscribers get them."""
+"""Escalations and decisions as the API and subscribers get them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing_extensions import TypedDict
 
 from libs.common.clock import written
 from libs.common.database import Row
-from services.alerts import rule_json, rulebook
 from services.alerts.domain.escalation import State, overdue
 from services.alerts.domain.rules import Visibility
 
@@ -273,13 +272,3 @@ def decision(row: Row) -> Decision:
     if row["inhibited_by"] is not None:
         shown["inhibited_by"] = row["inhibited_by"]
     return shown
-
-
-def rule(row: Row) -> dict[str, Any]:
-    """A rule's parts as they were read, and its text word for word."""
-    return {
-        **rule_json.dump(rulebook.load_text(row["source"])),
-        "state": row["state"],
-        "activated_at": written(row["activated_at"]),
-        "source": row["source"],
-    }

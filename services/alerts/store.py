@@ -23,10 +23,12 @@ _SCORED = {
     *("rank_position", "rank_of", "rank_from_bottom", "to_enforce"),
     *(column for _, _, column, _, _ in PAST_WORDS),
 }
-_READ = ", ".join(
-    f"{'s' if column in _SCORED else 'u' if column == 'kind' else 'f'}.{column}"
+QUALIFIED = {
+    column: f"{'s' if column in _SCORED else 'u' if column == 'kind' else 'f'}.{column}"
     for column in COLUMNS.values()
-)
+}
+"""Each column with where it stands: s(corecard), f(igures) or u(nit)."""
+_READ = ", ".join(QUALIFIED.values())
 
 
 async def scorecard_rows(
@@ -154,60 +156,6 @@ async def active_rules(connection: Connection) -> list[Row]:
     """id, version and source of every active rule."""
     return await connection.fetch(
         "SELECT id, version, source FROM alerts.rule WHERE state = 'active' ORDER BY id"
-    )
-
-
-async def activate_shipped(
-    connection: Connection, id: str, version: int, source: str, now: datetime
-) -> str | None:
-    """Make a shipped version the active one; returns the text kept for that version.
-
-    A version that is there already keeps its text and its state: versions are
-    immutable, and what an agency retired stays retired.
-    """
-    await connection.execute(
-        "UPDATE alerts.rule SET state = 'retired' WHERE id = $1 AND state = 'active'"
-        " AND version < $2"
-        " AND NOT EXISTS (SELECT FROM alerts.rule WHERE id = $1 AND version = $2)",
-        id,
-        version,
-    )
-    await connection.execute(
-        "INSERT INTO alerts.rule (id, version, state, source, created_at, activated_at)"
-        " VALUES ($1, $2, 'active', $3, $4, $4) ON CONFLICT (id, version) DO NOTHING",
-        id,
-        version,
-        source,
-        now,
-    )
-    kept: str | None = await connection.fetchval(
-        "SELECT source FROM alerts.rule WHERE id = $1 AND version = $2", id, version
-    )
-    return kept
-
-
-async def rules_listed(
-    connection: Connection, after: tuple[object, ...] | None, limit: int
-) -> list[Row]:
-    """Every version of every rule."""
-    return await connection.fetch(
-        "SELECT * FROM alerts.rule WHERE $1::text IS NULL"
-        " OR (id, version::bigint) > ($1, $2::bigint)"
-        " ORDER BY id, version LIMIT $3",
-        *(after or (None, None)),
-        limit,
-    )
-
-
-async def rule_version(
-    connection: Connection, id: str, version: int | None
-) -> Row | None:
-    """One version, or the active one, or else the newest."""
-    return await connection.fetchrow(
-        "SELECT * FROM alerts.rule WHERE id = $1 AND ($2::int IS NULL OR version = $2)"
-        " ORDER BY state = 'active' DESC, version DESC LIMIT 1",
-        id,
-        version,
     )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Date,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
@@ -35,12 +36,87 @@ rule = Table(
     Column("source", Text, nullable=False, comment="the YAML, word for word"),
     moment("activated_at", needed=False),
     moment("created_at"),
-    Index(
-        "ix_rule_active",
-        "id",
-        unique=True,
-        postgresql_where=text("state = 'active'"),
+    Column(
+        "origin",
+        Text,
+        nullable=False,
+        server_default=text("'shipped'"),
+        comment="shipped, file or api",
     ),
+    CheckConstraint("state IN ('draft', 'shadow', 'active', 'retired')", name="state"),
+    *(
+        Index(
+            f"ix_rule_{state}",
+            "id",
+            unique=True,
+            postgresql_where=text(f"state = '{state}'"),
+        )
+        for state in ("active", "shadow")
+    ),
+)
+
+rule_event = Table(
+    "rule_event",
+    alerts,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("change", Text, nullable=False),
+    Column("actor", Text, nullable=False, comment="an API key, or `dondoc`"),
+    Column("reason", Text),
+    moment("at"),
+    ForeignKeyConstraint(["rule", "version"], [rule.c.id, rule.c.version]),
+    Index("ix_rule_event_rule_version", "rule", "version"),
+    comment="append-only: who moved a version of a rule",
+)
+
+shadow_decision = Table(
+    "shadow_decision",
+    alerts,
+    Column("rule", Text, primary_key=True),
+    Column("period", Text, primary_key=True, comment="empty for rules of cases"),
+    Column("unit", Text, primary_key=True),
+    Column("measure", Text, primary_key=True),
+    Column("category", Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("severity", Text),
+    Column("missing", ARRAY(Text), nullable=False),
+    Column("active_version", Integer),
+    Column(
+        "active_verdict",
+        Text,
+        comment="null: no active version, or out of its scope",
+    ),
+    Column("cases", BigInteger, comment="of the unit, on which it fires"),
+    Column("active_cases", BigInteger),
+    Column("at", Date, nullable=False),
+    comment="what the version in shadow says, opening nothing",
+)
+
+backtest = Table(
+    "backtest",
+    alerts,
+    Column("id", Text, primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("against", Integer, comment="the version that was active"),
+    Column("periods", ARRAY(Text), nullable=False),
+    Column("known", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    moment("at"),
+    ForeignKeyConstraint(["rule", "version"], [rule.c.id, rule.c.version]),
+    CheckConstraint("known IN ('then', 'now')", name="known"),
+    Index("ix_backtest_rule_version", "rule", "version"),
+)
+
+backtest_period = Table(
+    "backtest_period",
+    alerts,
+    Column("backtest", ForeignKey(backtest.c.id), primary_key=True),
+    Column("period", Text, primary_key=True),
+    Column("found", JSONB, nullable=False),
+    comment="a backtest is done when each of its periods is here",
 )
 
 decision = Table(

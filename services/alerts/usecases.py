@@ -1,8 +1,7 @@
-"""What alerts does by itself: fires timers, publishes rules, tells news."""
+"""What alerts does by itself: fires timers, tells news."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +10,6 @@ from libs.common.database import Connection, Database, Row
 from libs.common.problems import NotFound, Text
 from services.alerts import messages, outbox, store
 from services.alerts.domain.escalation import Change
-from services.alerts.domain.rules import Rule
 from services.alerts.domain.timers import DEADLINE
 from services.alerts.outbox import Message
 from services.alerts.store import Entry
@@ -79,18 +77,3 @@ def no_such(kind: str, loai: str, name: str) -> NotFound:
     return NotFound(
         "not_found", Text(f"Không có {loai} «{name}».", f"There is no {kind} {name!r}.")
     )
-
-
-async def publish_shipped(
-    connection: Connection, shipped: Sequence[tuple[Rule, str]], now: datetime
-) -> None:
-    """Make the rules that ship with this version active."""
-    for rule, source in shipped:
-        kept = await store.activate_shipped(
-            connection, rule.id, rule.version, source, now
-        )
-        if kept != source:
-            raise SystemExit(
-                f"rule {rule.id}: version {rule.version} is in the database with"
-                " another text; versions are immutable, so give the file a new one."
-            )

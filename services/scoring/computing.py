@@ -45,7 +45,8 @@ UNION ALL
 SELECT s.period, s.unit, s.measure, s.category, {", ".join(f"n.{name}" for name in VALUES)}
 FROM scoring.scorecard s
 LEFT JOIN scoring.scorecard n ON false
-WHERE s.period = $1 AND s.measure = ANY($2) AND s.category = ANY($3) AND NOT EXISTS (
+WHERE s.period = $1 AND ($2::text[] IS NULL OR s.measure = ANY($2))
+AND ($3::text[] IS NULL OR s.category = ANY($3)) AND NOT EXISTS (
   SELECT FROM pg_temp.computed c WHERE c.unit = s.unit AND c.measure = s.measure
   AND c.category = s.category)
 """
@@ -86,9 +87,11 @@ async def compute(
     await _run(connection, _BESIDE, period, targets, cells)
 
 
-async def changes(connection: Connection, period: Period, cells: Cells) -> list[Row]:
+async def changes(
+    connection: Connection, period: Period, cells: Cells | None
+) -> list[Row]:
     """Computed rows that differ from the stored ones; `revision` null where gone."""
-    return await connection.fetch(_CHANGES, period.code, *cells)
+    return await connection.fetch(_CHANGES, period.code, *(cells or (None, None)))
 
 
 async def _run(

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from libs.common.database import Connection
-from libs.common.events import SCORES_CHANGED, SCORES_PROPOSED, Event, publish
+from libs.common.events import (
+    SCORES_CHANGED,
+    SCORES_PROPOSED,
+    SCORES_RECALLED,
+    Event,
+    publish,
+)
 from libs.common.periods import Period
 from services.scoring import usecases
 
@@ -30,3 +36,13 @@ async def figures_proposed(
         if event.batch:
             await usecases.preview(connection, event.batch, Period.parse(period))
     await publish(connection, [event.followed_by(SCORES_PROPOSED) for event in events])
+
+
+async def scores_asked(
+    connection: Connection, period: str, events: Sequence[Event]
+) -> None:
+    """Recall a period's scorecards as they were known, for each that asks."""
+    for event in events:
+        if event.batch:
+            await usecases.recall(connection, event.batch, Period.parse(period))
+    await publish(connection, [event.followed_by(SCORES_RECALLED) for event in events])

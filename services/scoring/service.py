@@ -5,11 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 from libs.common.database import Database
-from libs.common.events import FIGURES_CHANGED, FIGURES_PROPOSED, consume_one
+from libs.common.events import (
+    FIGURES_CHANGED,
+    FIGURES_PROPOSED,
+    SCORES_ASKED,
+    consume_one,
+)
 from libs.common.loops import Loop
 from libs.common.service import Service
 from services.scoring import indicators, routes, routes_workload
-from services.scoring.inbox import figures_changed, figures_proposed
+from services.scoring.inbox import figures_changed, figures_proposed, scores_asked
 
 
 def build(url: str, *, backoff: timedelta = timedelta(seconds=1)) -> Service:
@@ -27,6 +32,9 @@ def build(url: str, *, backoff: timedelta = timedelta(seconds=1)) -> Service:
             database, FIGURES_PROPOSED, figures_proposed, backoff=backoff
         )
 
+    async def recall() -> bool:
+        return await consume_one(database, SCORES_ASKED, scores_asked, backoff=backoff)
+
     return Service(
         name="scoring",
         summary="Figures become comparisons: rates, yardsticks, ranks.",
@@ -35,5 +43,6 @@ def build(url: str, *, backoff: timedelta = timedelta(seconds=1)) -> Service:
         loops=[
             Loop("scoring inbox", score, poll=1.0, topic=FIGURES_CHANGED),
             Loop("scoring previews", preview, poll=1.0, topic=FIGURES_PROPOSED),
+            Loop("scoring recollections", recall, poll=1.0, topic=SCORES_ASKED),
         ],
     )

@@ -99,6 +99,18 @@ async def preview(connection: Connection, batch: str, period: Period) -> None:
     await lenses.propose(connection, batch, lenses.CARDS, period.code, answer)
 
 
+async def recall(connection: Connection, batch: str, period: Period) -> None:
+    """Keep the scorecards of a period as they were known when `batch` asks about, as
+    what differs from those that stand."""
+    moment = await lenses.asked(connection, batch, period.code)
+    if moment is None:
+        return
+    await cards_as_known(connection, period, moment)
+    found = await computing.changes(connection, period, None)
+    changed = [dict(row) for row in found]
+    await lenses.propose(connection, batch, lenses.SCORECARDS, period.code, changed)
+
+
 async def days_at(connection: Connection, period: Period, moment: datetime) -> Days:
     """The days that a pace of this period is measured in, asked at a moment."""
     is_working = await working_days.calendar(connection)

@@ -35,6 +35,9 @@ class Copy:
                 await owner.execute(f"DELETE FROM {table} {kept}", but_key)
             await owner.execute("DELETE FROM ingest.unit WHERE code <> 'VN'")
             await owner.execute("DELETE FROM ingest.mapping WHERE author <> 'dondoc'")
+            await owner.execute("DELETE FROM alerts.rule_event WHERE actor <> 'dondoc'")
+            await owner.execute("DELETE FROM alerts.rule WHERE origin <> 'shipped'")
+            await owner.execute("UPDATE alerts.rule SET state = 'active'")
             await clock.start_at(owner, datetime.fromisoformat(START))
         finally:
             await owner.close()

@@ -81,6 +81,37 @@ async def find(
     await connection.execute("ANALYZE pg_temp.swept")
 
 
+async def counted(
+    connection: Connection, rule: Rule, day: date, units: Sequence[str] | None = None
+) -> list[Row]:
+    """(unit, fired, held, silent) of the cases that there were by a day, as they
+    stand."""
+    sql = Sql(_written("$1::date"), [day, units])
+    scope, fires = sql.scope(rule), sql.fires(rule)
+    unknown = {
+        Unknown.IGNORE: "silent",
+        Unknown.HOLD: "held",
+        Unknown.RAISE: "fired",
+    }[rule.unknown]
+    conditions = {
+        "fired": f"{fires}",
+        "held": "false",
+        "silent": f"{fires} IS FALSE",
+    }
+    conditions[unknown] = f"({conditions[unknown]} OR {fires} IS NULL)"
+    wanted = ", ".join(
+        f"count(*) FILTER (WHERE {condition}) AS {name}"
+        for name, condition in conditions.items()
+    )
+    return await connection.fetch(
+        f"SELECT c.unit, {wanted} FROM ingest.published_case c"
+        " WHERE c.decided_on <= $1::date AND ($2::text[] IS NULL OR c.unit = ANY ($2))"
+        f" AND {scope} IS NOT FALSE GROUP BY c.unit",
+        *sql.parameters,
+        timeout=LONG,
+    )
+
+
 async def held(connection: Connection) -> list[Row]:
     """(n, unit, cases) of what a rule could not judge."""
     return await connection.fetch(

@@ -25,6 +25,7 @@ from services.alerts.duties import store as duties
 from services.alerts.engine import Decision
 from services.alerts.evaluation import Judge, ready_rules
 from services.alerts.matters import OURSELVES, Judged, Matter, Moves, standing_of
+from services.alerts.rulebooks import shadowing
 from services.alerts.subjects import Subject
 
 log = structlog.get_logger()
@@ -64,6 +65,7 @@ async def sweep(
     await store.one_sweep(connection)
     await ready_rules(connection, judge)
     engine = judge.engines[Watch.CASE]
+    await shadowing.judge_cases(connection, day, units)
     rules = [rule for rule in engine.rules if rule.effective.covers(day)]
     if not rules:
         return swept

@@ -20,6 +20,7 @@ from services.alerts.domain.deadlines import Due
 from services.alerts.domain.escalation import Change, State, may_hand_in
 from services.alerts.domain.rules import Closes, Every, Owes, Rule
 from services.alerts.domain.timers import timers_of
+from services.alerts.rulebooks import store as rules
 from services.alerts.store import Entry
 from services.alerts.usecases import no_such
 
@@ -158,7 +159,7 @@ async def _next_report(connection: Connection, row: Row) -> Due | None:
 
 async def rule_of(connection: Connection, row: Row) -> Rule:
     """The version of the rule that a matter was opened, or last judged, by."""
-    version = await store.rule_version(connection, row["rule"], row["rule_version"])
+    version = await rules.found(connection, row["rule"], row["rule_version"])
     assert version is not None  # versions are never deleted
     return rulebook.load_text(version["source"])
 

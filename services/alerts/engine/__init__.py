@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Final, Literal
 
 import structlog
 
-from services.alerts.domain.rules import Outcome, Rule, Verdict
+from services.alerts.domain.rules import Outcome, Rule, Severity, Verdict
 from services.alerts.domain.vocabulary import VOCABULARY, Bilingual, Facts, Names
 from services.alerts.engine.bulk import Sealing, Status, Statuses, judge_of
 from services.alerts.engine.durable import FactRefused, Translation
@@ -100,6 +100,15 @@ class _Row:
     statuses: Statuses
     line: str | None = None
     answer: Answer = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Alike:
+    """What rows of one pattern have in common: every decision as if it were silent,
+    and which of them are not: (place among the decisions, rule)."""
+
+    decisions: list[Decision]
+    spoken: tuple[tuple[int, int], ...]
 
 
 class Engine:
@@ -199,8 +208,9 @@ class Engine:
         self._translation = Translation(rules)
         self._sealing = Sealing(rules, self._names)
         self._judge = judge_of(rules, self._sealing)
-        self._silent = [_alike(rule) for rule in rules]
-        self._silences: dict[tuple[Statuses, Answer], list[Decision]] = {}
+        self._silent = [_silences(rule) for rule in rules]
+        self._fires: dict[tuple[int, Why | None, Severity], Decision] = {}
+        self._alike: dict[tuple[Statuses, Answer], _Alike] = {}
         for rule_id, reason in self._translation.native_only.items():
             log.info("rule_native_only", rule=rule_id, reason=reason.en)
 
@@ -342,33 +352,63 @@ class Engine:
         return decided
 
     def _decided(self, row: _Row, traced: bool) -> list[Decision]:
-        """Rows on which all is silent are alike; they are worked out once."""
+        """Rows of which both readings say the same are alike: what is silent in them
+        is worked out once, and only what is not is judged in words."""
         pattern = (row.statuses, row.answer)
-        known = self._silences.get(pattern)
-        if known is not None:
-            return known.copy()
-        decisions = list(self._compared(row, traced))
-        if not row.answer and max(row.statuses, default=Status.OUT) <= Status.FALSE:
-            if len(self._silences) >= _PATTERNS:
-                self._silences.clear()
-            self._silences[pattern] = decisions
-        return decisions.copy()
+        alike = self._alike.get(pattern)
+        if alike is None:
+            disagreements = self.counters.disagreements
+            alike, spoken = self._compared(row)
+            if disagreements == self.counters.disagreements and not spoken:
+                if len(self._alike) >= _PATTERNS:
+                    self._alike.clear()
+                self._alike[pattern] = alike
+        decisions = alike.decisions.copy()
+        for place, index in alike.spoken:
+            status = row.statuses[index]
+            decisions[place] = (
+                self._fired(index, decisions[place], row.facts)
+                if status is Status.TRUE and not traced
+                else self._worded(index, decisions[place], row.facts, traced)
+            )
+        return decisions
 
-    def _compared(self, row: _Row, traced: bool) -> Iterator[Decision]:
-        sealed = self._sealing.seal(row.facts)
+    def _worded(
+        self, index: int, like: Decision, facts: Facts, traced: bool
+    ) -> Decision:
+        """The verdict with what is missing, and on request with the whole trace."""
+        compiled, sealed = self._compiled[index], self._sealing.seal(facts)
+        verdict = compiled.explain(sealed) if traced else compiled.judge(sealed)
+        assert verdict is not None
+        return Decision(like.rule, verdict, like.decided_by, like.why)
+
+    def _fired(self, index: int, like: Decision, facts: Facts) -> Decision:
+        """A rule that fires, without the trace, says no more than how bad it is."""
+        compiled = self._compiled[index]
+        sealed = self._sealing.seal(facts, compiled.severity_names)
+        severity = compiled.severity(sealed)
+        key = (index, like.why, severity)
+        known = self._fires.get(key)
+        if known is None:
+            verdict = Verdict(Outcome.FIRED, (), severity)
+            known = Decision(like.rule, verdict, like.decided_by, like.why)
+            self._fires[key] = known
+        return known
+
+    def _compared(self, row: _Row) -> tuple[_Alike, bool]:
+        """Both readings of a row, and whether it takes its facts to compare them."""
+        decisions: list[Decision] = []
+        spoken: list[tuple[int, int]] = []
+        by_facts = False
         for index, status in enumerate(row.statuses):
             if status is Status.OUT:
-                self._expect_silence(row, index, sealed)
+                by_facts |= self._expect_silence(row, index)
                 continue
             why = self._why(row, index, status)
-            if status is Status.FALSE:
-                yield self._silent[index][why]
-                continue
-            compiled = self._compiled[index]
-            verdict = compiled.explain(sealed) if traced else compiled.judge(sealed)
-            assert verdict is not None
-            by: DecidedBy = "native" if why else "both"
-            yield Decision(compiled.rule, verdict, by, why)
+            if status is not Status.FALSE:
+                spoken.append((len(decisions), index))
+            decisions.append(self._silent[index][why])
+        return _Alike(decisions, tuple(spoken)), by_facts
 
     def _why(self, row: _Row, index: int, status: Status) -> Why | None:
         rule = self._compiled[index].rule
@@ -383,14 +423,15 @@ class Engine:
         self._disagreed(rule, row, native=status)
         return Why.DISAGREED
 
-    def _expect_silence(self, row: _Row, index: int, sealed: Facts) -> None:
+    def _expect_silence(self, row: _Row, index: int) -> bool:
         """Durable must not match where native sees the row out of scope either; it
-        does not know from when to when a rule is in force."""
+        does not know from when to when a rule is in force. True when it matched."""
         if isinstance(row.answer, Why) or index not in row.answer:
-            return
+            return False
         compiled = self._compiled[index]
-        if compiled.in_force(sealed):
+        if compiled.in_force(self._sealing.seal(row.facts)):
             self._disagreed(compiled.rule, row, native=Status.OUT)
+        return True
 
     def _disagreed(self, rule: Rule, row: _Row, *, native: Status) -> None:
         self.counters.disagreements += 1
@@ -447,7 +488,7 @@ def _unanswered(row: _Row) -> bool:
     return row.answer is Why.WORKER_DOWN
 
 
-def _alike(rule: Rule) -> dict[Why | None, Decision]:
+def _silences(rule: Rule) -> dict[Why | None, Decision]:
     """Most decisions are silence, and silence is always the same value."""
     silent = Decision(rule, Verdict(Outcome.SILENT), "both")
     decisions: dict[Why | None, Decision] = {None: silent}

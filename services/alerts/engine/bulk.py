@@ -8,7 +8,7 @@ it but as a quoted constant) and tested to answer exactly as `native` does.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from enum import IntEnum
 from typing import Final
@@ -74,9 +74,13 @@ class Sealing:
             for name in sorted(used)
         }
 
-    def seal(self, facts: Facts) -> dict[str, Value]:
+    def seal(
+        self, facts: Facts, names: Iterable[str] | None = None
+    ) -> dict[str, Value]:
+        """What rules may read of a row, or only these names."""
         sealed: dict[str, Value] = {}
-        for name, wanted in self.types.items():
+        for name in self.types if names is None else names:
+            wanted = self.types[name]
             value = facts.get(name)
             if type(value) is not wanted:
                 wrong(name, value)

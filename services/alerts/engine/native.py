@@ -70,6 +70,7 @@ class CompiledRule:
         "_when",
         "_where",
         "rule",
+        "severity_names",
     )
 
     def __init__(self, rule: Rule) -> None:
@@ -81,6 +82,9 @@ class CompiledRule:
         self._when = reading(rule.when.condition)
         self._missing = _missing(rule.condition)
         self._trace = tuple(_traced(leaf) for leaf in leaves(rule.condition))
+        self.severity_names = frozenset[str]().union(
+            *(names_in(r.condition.condition) for r in rule.severity if r.condition)
+        )
         self._rows: tuple[tuple[Reading, Severity], ...] = tuple(
             (
                 reading(row.condition.condition) if row.condition else _always,
@@ -116,10 +120,11 @@ class CompiledRule:
     def _stands(self, facts: Facts, judged: bool | None) -> Verdict:
         missing = () if judged else tuple(dict.fromkeys(self._missing(facts)))
         stands = outcome(judged, self.rule.unknown)
-        severity = self._severity(facts) if stands is Outcome.FIRED else None
+        severity = self.severity(facts) if stands is Outcome.FIRED else None
         return Verdict(stands, missing, severity)
 
-    def _severity(self, facts: Facts) -> Severity:
+    def severity(self, facts: Facts) -> Severity:
+        """How bad it is where the rule fires."""
         for holds, severity in self._rows:
             if holds(facts):
                 return severity

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Header
 from pydantic import BaseModel
 from typing_extensions import TypedDict
 
+from services.alerts.rulebooks.shown import RuleShown
 from services.alerts.shown import Escalation
 from services.alerts.subscriptions.shown import Delivery, Subscription
 
@@ -57,6 +58,13 @@ class ClosingNews(TypedDict):
     closed_at: str | None
 
 
+class RuleNews(RuleShown):
+    """The version that is active now, and the one that it replaced."""
+
+    replaced_version: int | None
+    reason: str | None
+
+
 class PingNews(TypedDict):
     """Which subscription is tested."""
 
@@ -79,7 +87,7 @@ _EVENTS: tuple[tuple[str, Any, str], ...] = (
     ("escalation.overdue", Escalation, "The deadline of a matter has passed."),
     ("escalation.escalated", Escalation, "A matter went up the tree."),
     ("escalation.closed", Escalation, "A matter was closed; `closed_as` says how."),
-    ("rule.activated", dict[str, Any], "A version of a rule became the active one."),
+    ("rule.activated", RuleNews, "A version of a rule became the active one."),
     ("subscription.disabled", Subscription, "A subscription of your key was cut off."),
     ("delivery.dead", Delivery, "A delivery of your key used up its tries."),
     ("heartbeat", Nothing, "Every five minutes, to those who name it in `types`."),

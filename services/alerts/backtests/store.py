@@ -1,0 +1,200 @@
+"""Queries of backtests: whole months by SQL, and what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+
+from libs.common.database import Connection, Row
+from libs.common.periods import Period
+from services.alerts.domain.expressions import names_in
+from services.alerts.domain.facts import COLUMNS
+from services.alerts.domain.rules import Rule, Unknown
+from services.alerts.domain.vocabulary import VOCABULARY
+from services.alerts.engine.sql import Sql, of_kind
+from services.alerts.store import QUALIFIED
+
+LONG = 600
+"""Seconds that one month of a whole country may take at most."""
+
+SILENT, HELD, FIRED = 1, 2, 3
+_UNKNOWN = {Unknown.IGNORE: SILENT, Unknown.HOLD: HELD, Unknown.RAISE: FIRED}
+
+_OF_PERIOD = {
+    "at": "$2::bigint",
+    "days_left": "$3::bigint",
+    "period.months": "$4::bigint",
+    "period.end": "$5::bigint",
+}
+_WRITTEN = _OF_PERIOD | {
+    name: of_kind(QUALIFIED[column], VOCABULARY[name].kind)
+    for name, column in COLUMNS.items()
+}
+
+
+def readable(rule: Rule) -> bool:
+    """Whether every name of a rule is a column; what is not, native reads."""
+    return names_in(rule.condition) <= _WRITTEN.keys()
+
+
+async def outcomes(
+    connection: Connection,
+    rules: Sequence[Rule],
+    period: Period,
+    at: date,
+    units: Sequence[str],
+) -> list[Row]:
+    """(unit, measure, category, r0, r1, …): the outcome of each rule on the rows of
+    some units; null out of its scope."""
+    inner, parameters = _judged(rules, period, at, units)
+    return await connection.fetch(inner, *parameters, timeout=LONG)
+
+
+# The planner cannot know how many rows a rule's scope leaves; a loop inside a loop over a
+# national month takes seconds, hashing a hundredth of that.
+_PLANNED = "SET LOCAL enable_nestloop = off; SET LOCAL jit = off"
+
+
+async def counted(
+    connection: Connection, rules: Sequence[Rule], period: Period, at: date
+) -> Mapping[str, object]:
+    """Over a whole month, for the n-th rule: `firedn` as rows that are joined by tabs,
+    `heldn` and `silentn` as counts."""
+    inner, parameters = _judged(rules, period, at, None)
+    wanted = ", ".join(
+        "coalesce(array_agg(concat_ws(E'\\t', unit, measure, category)"
+        f" ORDER BY unit, measure, category) FILTER (WHERE r{n} = {FIRED}),"
+        f" '{{}}') AS fired{n}, count(*) FILTER (WHERE r{n} = {HELD}) AS held{n},"
+        f" count(*) FILTER (WHERE r{n} = {SILENT}) AS silent{n}"
+        for n in range(len(rules))
+    )
+    await connection.execute(_PLANNED)
+    row = await connection.fetchrow(
+        f"SELECT {wanted} FROM ({inner} OFFSET 0) judged", *parameters, timeout=LONG
+    )
+    assert row is not None
+    return dict(row)
+
+
+def _judged(
+    rules: Sequence[Rule], period: Period, at: date, units: Sequence[str] | None
+) -> tuple[str, list[object]]:
+    """The rows in any rule's scope, each with its outcomes; what no rule reads is
+    not looked up."""
+    given = [
+        period.code,
+        at.toordinal(),
+        max(0, (period.year_end - at).days),
+        period.months,
+        period.end.toordinal(),
+        period.end,
+        units,
+    ]
+    sql = Sql(_WRITTEN, given)
+    judged = [(sql.scope(rule), sql.fires(rule), rule.unknown) for rule in rules]
+    outcomes = ", ".join(
+        f"CASE WHEN {scope} IS FALSE THEN NULL WHEN {fires} THEN {FIRED}"
+        f" WHEN {fires} IS FALSE THEN {SILENT} ELSE {_UNKNOWN[unknown]} END AS r{n}"
+        for n, (scope, fires, unknown) in enumerate(judged)
+    )
+    within = " OR ".join(f"{scope} IS NOT FALSE" for scope, _, _ in judged)
+    used = set().union(*(names_in(rule.condition) for rule in rules))
+    figures = any(QUALIFIED[COLUMNS[n]][0] == "f" for n in used & COLUMNS.keys())
+    reported = (
+        " LEFT JOIN ingest.current_figure f ON f.period = $1 AND f.unit = s.unit"
+        " AND f.measure = s.measure AND f.category = s.category"
+    )
+    return (
+        f"SELECT s.unit, s.measure, s.category, {outcomes}"
+        f" FROM scoring.published_scorecard s{reported if figures else ''}"
+        " JOIN platform.unit u ON u.code = s.unit AND u.valid_from <= $6"
+        "  AND (u.valid_to IS NULL OR u.valid_to > $6)"
+        " WHERE s.period = $1 AND ($7::text[] IS NULL OR s.unit = ANY ($7))"
+        # Every parameter is named, also where no rule asks for it.
+        " AND num_nulls($2::bigint, $3::bigint, $4::bigint, $5::bigint) >= 0"
+        f" AND ({within})",
+        sql.parameters,
+    )
+
+
+async def some_units(connection: Connection, period: Period, most: int) -> list[str]:
+    """A few units with scorecards of a period, spread over their codes."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT unit FROM scoring.published_scorecard WHERE period = $1"
+        " AND measure = 'cases' AND category = 'all' ORDER BY unit",
+        period.code,
+    )
+    every = max(1, len(rows) // max(1, most))
+    return [row["unit"] for row in rows[::every][:most]]
+
+
+async def keep(
+    connection: Connection,
+    id: str,
+    *,
+    rule: str,
+    version: int,
+    against: int | None,
+    periods: Sequence[str],
+    known: str,
+    actor: str,
+    now: datetime,
+) -> None:
+    """A backtest that begins."""
+    await connection.execute(
+        "INSERT INTO alerts.backtest"
+        " (id, rule, version, against, periods, known, actor, at)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        id,
+        rule,
+        version,
+        against,
+        list(periods),
+        known,
+        actor,
+        now,
+    )
+
+
+async def keep_period(
+    connection: Connection, id: str, period: str, found: Mapping[str, object]
+) -> None:
+    """What was found in one period."""
+    await connection.execute(
+        "INSERT INTO alerts.backtest_period (backtest, period, found)"
+        " VALUES ($1, $2, $3)",
+        id,
+        period,
+        found,
+    )
+
+
+async def listed(
+    connection: Connection,
+    rule: str,
+    id: str | None,
+    after: tuple[object, ...] | None,
+    limit: int,
+) -> list[Row]:
+    """Backtests of a rule, the newest first, each with what was found by period."""
+    return await connection.fetch(
+        "SELECT b.*, coalesce((SELECT jsonb_object_agg(period, found)"
+        "  FROM alerts.backtest_period p WHERE p.backtest = b.id), '{}') AS found"
+        " FROM alerts.backtest b WHERE rule = $1 AND ($2::text IS NULL OR id = $2)"
+        " AND ($3::text IS NULL OR id < $3) ORDER BY id DESC LIMIT $4",
+        rule,
+        id,
+        *(after or (None,)),
+        limit,
+    )
+
+
+async def asked(connection: Connection, id: str) -> Row | None:
+    """A backtest with the texts of its version and of the one it is held against."""
+    return await connection.fetchrow(
+        "SELECT b.*, r.source, o.source AS other FROM alerts.backtest b"
+        " JOIN alerts.rule r ON r.id = b.rule AND r.version = b.version"
+        " LEFT JOIN alerts.rule o ON o.id = b.rule AND o.version = b.against"
+        " WHERE b.id = $1",
+        id,
+    )

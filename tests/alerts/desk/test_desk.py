@@ -1,0 +1,155 @@
+"""`dondoc rules`: files are checked, tested by files, and judged over past months."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from services.__main__ import cli
+from services.alerts.service import RULES
+from tests.support.world import SECRET, World
+
+HERE = Path(__file__).parent
+SUITE = (HERE / "letter-679.yaml").read_text("utf-8")
+BAD = Path(__file__).parents[2] / "bad_rules"
+
+
+def rules(*arguments: str | Path, **environment: str) -> Result:
+    return CliRunner().invoke(cli, ["rules", *map(str, arguments)], env=environment)
+
+
+def ran(place: Path, text: str) -> Result:
+    file = place / "suite.yaml"
+    file.write_text(text, "utf-8")
+    return rules("test", file)
+
+
+def test_check_says_who_decides_each_rule() -> None:
+    result = rules("check", RULES)
+
+    assert result.exit_code == 0, result.output
+    assert "ok: below-last-year@" in result.output
+    assert "decided by durable and native" in result.output
+
+
+def test_check_names_every_fault_and_fails() -> None:
+    result = rules("check", BAD / "unknown-name.yaml", RULES / "below-last-year.yaml")
+
+    assert result.exit_code == 1
+    assert "unknown-name.yaml:8:7: when: " in result.output
+    assert "Write: rate" in result.output
+    assert "ok: below-last-year@" in result.output
+
+
+def test_a_test_file_comes_out() -> None:
+    result = rules("test", HERE / "letter-679.yaml")
+
+    assert (result.exit_code, result.output.count("ok: ")) == (0, 1), result.output
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        pytest.param(
+            "34 41.5", "34 46", "expected fires: true, came silent", id="it does not fire"
+        ),
+        pytest.param("11 19", "9 19", "2022M01 is fired (medium), and no line", id="another fires"),
+        pytest.param("severity: medium", "severity: high", "came medium", id="severity"),
+        pytest.param("due: 2022-03-15", "due: 2022-03-14", "came 2022-03-15", id="due"),
+        pytest.param('"-3.50"', '"-3.49"', "came -3.50", id="a fact"),
+        pytest.param("held: [last_year.rate]", "held: [rate]", "held (last_year.rate)", id="what is missing"),
+        pytest.param("unit: A, period: 2022M05", "unit: B, period: 2022M05", "was not judged", id="nobody"),
+        pytest.param("fast_forward: 2 wdays", "fast_forward: 1 wdays", "did not come", id="too early"),
+        pytest.param("expect_events: []", "expect_events: [{type: escalation.overdue, unit: A}]", "did not come", id="not yet"),
+        pytest.param(
+            "[{type: escalation.overdue, unit: A}, {type: escalation.escalated, unit: A, to: parent}]",
+            "[{type: escalation.overdue, unit: A}]",
+            "escalated of A to parent came, and no line says so",
+            id="unlisted news",
+        ),
+    ],
+)  # fmt: skip
+def test_what_does_not_come_out_fails(
+    tmp_path: Path, old: str, new: str, says: str
+) -> None:
+    assert old in SUITE
+
+    result = ran(tmp_path, SUITE.replace(old, new))
+
+    assert result.exit_code == 1
+    assert says in result.output
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        pytest.param("allow_others:", "allow_other:", "Write: allow_others", id="key"),
+        pytest.param("below-last-year]", "below-last-year@99]", "is version", id="version"),
+        pytest.param("[below-last-year]", "[nowhere]", "no nowhere.yaml", id="rule"),
+        pytest.param("26 34", "26 x", "is no percent", id="rate"),
+        pytest.param("A/cases/2022", "A-cases-2022", "Write: A/cases/2022", id="series"),
+        pytest.param("2 wdays", "2 weeks", "Write: 6 wdays", id="time"),
+        pytest.param("escalation.overdue", "escalation.closed", "come with time", id="type"),
+        pytest.param("last_year.points:", "last_year.pionts:", "Write: last_year.points", id="name"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_the_file_says_where(
+    tmp_path: Path, old: str, new: str, says: str
+) -> None:
+    result = ran(tmp_path, SUITE.replace(old, new))
+
+    assert result.exit_code == 1
+    assert says in result.output, result.output
+
+
+CASES = """
+rules: [enforceable-over-one-year]
+tests:
+  - name: cases and reports are given by facts
+    facts:
+      A: {case.status: enforceable, case.decided_on: 2021-02-28, case.reason_code: x}
+    at: 2022-03-08
+    expect: [{rule: enforceable-over-one-year, unit: A, fires: true, severity: medium}]
+"""
+
+
+def test_rows_without_rates_are_given_by_facts(tmp_path: Path) -> None:
+    result = ran(tmp_path, CASES)
+
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.anyio
+async def test_a_backtest_prints_a_table_and_is_recorded(still_world: World) -> None:
+    result = await asyncio.to_thread(
+        rules,
+        *("backtest", "below-last-year", "--from", "2022M04", "--to", "2022M05"),
+        *("--known", "then"),
+        DATABASE_URL=still_world.url,
+        DONDOC_SECRET=SECRET,
+        DONDOC_ENV="test",
+        COLUMNS="120",
+    )
+
+    assert result.exit_code == 0, result.output
+    assert "2022M05" in result.output
+    assert "2022-03-10" in result.output
+    kept = await still_world.owner.fetch("SELECT actor, known FROM alerts.backtest")
+    assert [tuple(row) for row in kept] == [("cli", "then")]
+
+
+@pytest.mark.anyio
+async def test_a_rule_that_is_not_kept_is_said(still_world: World) -> None:
+    result = await asyncio.to_thread(
+        rules,
+        *("backtest", "nowhere", "--from", "2022M04", "--to", "2022M05"),
+        DATABASE_URL=still_world.url,
+        DONDOC_SECRET=SECRET,
+        DONDOC_ENV="test",
+    )
+
+    assert result.exit_code == 2
+    assert "nowhere" in result.output
