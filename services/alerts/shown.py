@@ -163,12 +163,13 @@ class Decision(TypedDict):
 
 
 class Word(TypedDict):
-    """A name that a rule may use."""
+    """A name that a rule may use, and what the rule must watch to use it."""
 
     name: str
     kind: str
     vi: str
     en: str
+    watches: list[str]
 
 
 def escalation(matter: Mapping[str, Any] | Row, now: datetime) -> Escalation:

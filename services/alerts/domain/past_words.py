@@ -200,6 +200,13 @@ PAST_WORDS: Final = (
         "Money to enforce per officer (rows of money)",
     ),
     (
+        "workload.spread",
+        "decimal",
+        "workload_spread",
+        "Chấp hành viên nhiều việc (tiền) nhất gấp mấy lần người ít nhất trong đơn vị",
+        "How many times the work of the least loaded officer the most loaded one has",
+    ),
+    (
         "workload.outlier",
         "decimal",
         "workload_outlier",

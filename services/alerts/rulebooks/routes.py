@@ -13,7 +13,7 @@ from libs.common.http import api_router, database_of, read_period
 from libs.common.keys import ROOT, Principal
 from libs.common.paging import Cursor, Limit, Page, page, read_cursor
 from services.alerts.domain.rule_life import Move
-from services.alerts.domain.vocabulary import VOCABULARY
+from services.alerts.domain.watching import EVERY_WORD
 from services.alerts.rulebooks import shown, store, usecases
 from services.alerts.rulebooks.file_schema import FILE_SCHEMA
 from services.alerts.rulebooks.schemas import MoveIn
@@ -61,11 +61,7 @@ async def list_rules(
 @router.get("/v1/rules/vocabulary")
 async def get_vocabulary(_: Reader) -> Page[Word]:
     """The names that a rule may use, what each holds and means."""
-    words = [
-        Word(name=w.name, kind=w.kind, vi=w.says.vi, en=w.says.en)
-        for w in VOCABULARY.values()
-    ]
-    return Page(items=words, next=None)
+    return Page(items=[shown.word(w) for w in EVERY_WORD.values()], next=None)
 
 
 @router.get("/v1/rules/schema")

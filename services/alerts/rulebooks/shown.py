@@ -13,7 +13,7 @@ from libs.common.paging import page
 from services.alerts import rule_json
 from services.alerts.domain.expressions import names_in
 from services.alerts.domain.rules import Rule
-from services.alerts.domain.vocabulary import Bilingual
+from services.alerts.domain.vocabulary import Bilingual, Name
 from services.alerts.domain.watching import WORDS
 from services.alerts.engine.durable import Translation
 from services.alerts.rulebook import RuleErrors
@@ -262,11 +262,18 @@ def checked(rule: Rule) -> RuleChecked:
         reading=ReadingShown(
             decided_by="native" if reason else "both", why=_both(reason)
         ),
-        names=[
-            Word(name=w.name, kind=w.kind, vi=w.says.vi, en=w.says.en)
-            for name in sorted(used)
-            if (w := words[name])
-        ],
+        names=[word(words[name]) for name in sorted(used)],
+    )
+
+
+def word(one: Name) -> Word:
+    """A name of the vocabulary, and the watches that have it."""
+    return Word(
+        name=one.name,
+        kind=one.kind,
+        vi=one.says.vi,
+        en=one.says.en,
+        watches=[watch for watch, names in WORDS.items() if one.name in names],
     )
 
 
