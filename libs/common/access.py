@@ -11,7 +11,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from libs.common import keys
-from libs.common.database import Connection, Database
+from libs.common.database import ASKER, Asker, Connection, Database
 from libs.common.keys import Principal
 from libs.common.problems import (
     Text,
@@ -41,6 +41,8 @@ async def authenticate(request: Request) -> Principal:
         if found is not None:
             structlog.contextvars.bind_contextvars(key=found.key)
             request.state.principal = found
+            said = structlog.contextvars.get_contextvars().get("request_id")
+            ASKER.set(Asker(found.key, said, found.scope))
             return found
     raise Unauthorized(
         "unauthorized",

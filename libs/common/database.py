@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -38,6 +39,19 @@ UNMIGRATED = (
     asyncpg.InvalidSchemaNameError,
     asyncpg.InvalidParameterValueError,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Whose request is being served: the key, the request's id, the units it sees."""
+
+    key: str
+    request: str | None
+    units: frozenset[str] | None
+
+
+ASKER: ContextVar[Asker | None] = ContextVar("asker", default=None)
+"""None while dondoc works of its own accord."""
 
 
 _JOINED: ContextVar[Mapping[str, Connection]] = ContextVar(
@@ -102,7 +116,10 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """Commits on leaving, rolls back on any error."""
+        asker = None if self.role in _JOINED.get() else ASKER.get()
         async with self.connection() as connection, connection.transaction():
+            if asker is not None:
+                await tell_audit(connection, asker.key, asker.request)
             yield connection
 
     @asynccontextmanager
@@ -150,6 +167,16 @@ class Database:
         return await asyncpg.connect(
             self.url, timeout=5, server_settings=self._session()
         )
+
+
+async def tell_audit(connection: Connection, actor: str, request: str | None) -> None:
+    """Say whose deed this transaction is; what it changes is logged as theirs."""
+    await connection.execute(
+        "SELECT set_config('dondoc.actor', $1, true),"
+        " set_config('dondoc.request', $2, true)",
+        actor,
+        request or "",
+    )
 
 
 async def speak_json(connection: Connection) -> None:

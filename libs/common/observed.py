@@ -8,6 +8,7 @@ import time
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from libs.common.database import ASKER
 from libs.common.ids import new_id
 from libs.common.telemetry import REQUESTS
 
@@ -35,6 +36,7 @@ class Observed:
         known = given if _REQUEST_ID.fullmatch(given) else new_id("req")
         structlog.contextvars.bind_contextvars(request_id=known)
         status = 500
+        nobody = ASKER.set(None)
 
         async def observed(message: Message) -> None:
             nonlocal status
@@ -50,6 +52,7 @@ class Observed:
         try:
             await self._app(scope, receive, observed)
         finally:
+            ASKER.reset(nobody)
             taken = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", "")
             REQUESTS.labels(scope["method"], route, str(status)).observe(taken)

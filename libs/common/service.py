@@ -15,7 +15,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import RedirectResponse
 from fastapi_offline import FastAPIOffline
 
-from libs.common import health, platform
+from libs.common import audit, health, platform
 from libs.common.answers import speak_problems
 from libs.common.database import Database
 from libs.common.http import refuse_unknown_parameters
@@ -93,7 +93,10 @@ def create_app(
         redirect_slashes=False,
         openapi_tags=[
             *({"name": s.name, "description": s.summary} for s in services),
-            {"name": "platform", "description": "Keys, clock, dead letters, health."},
+            {
+                "name": "platform",
+                "description": "Keys, clock, audit, dead letters, health.",
+            },
         ],
         dependencies=[refuse_unknown_parameters],
         generate_unique_id_function=operation_id,
@@ -110,6 +113,7 @@ def create_app(
         if service.webhooks is not None:
             app.webhooks.include_router(service.webhooks)
     app.include_router(platform.router, tags=["platform"])
+    app.include_router(audit.router, tags=["platform"])
 
     @app.get("/", include_in_schema=False)
     async def explorer() -> RedirectResponse:

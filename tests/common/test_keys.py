@@ -317,6 +317,7 @@ PERMITTED: dict[str, set[str]] = {
     "DELETE /v1/keys/{id}": ROOT_ADMIN,
     "GET /v1/clock": ANYONE,
     "PUT /v1/clock": ROOT_ADMIN,
+    "GET /v1/audit": ROOT_ADMIN,
     "GET /v1/dead-letters": ROOT_ADMIN,
     "POST /v1/dead-letters/{id}/retry": ROOT_ADMIN,
 }
