@@ -22,6 +22,7 @@ from libs.common.database import AWAY
 from libs.common.service import create_app
 from libs.common.settings import Settings
 from services import process
+from services.doctor import doctor
 from services.importing import import_file
 from services.ingest.cases import erasure as erasing
 from services.ingest.domain.cases import number_of
@@ -185,6 +186,7 @@ def revoke_key(id: str) -> None:
 
 
 cli.command("import")(import_file)
+cli.command("doctor")(doctor)
 
 
 @cli.command("erase-cases")
