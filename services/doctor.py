@@ -82,7 +82,8 @@ WHERE table_schema IN ('platform', 'ingest', 'scoring', 'alerts')
     OR grantee = 'PUBLIC')
 UNION ALL
 SELECT rolname || ' is stronger than a service should be' FROM pg_roles
-WHERE rolname IN ('dondoc_ingest', 'dondoc_scoring', 'dondoc_alerts')
+WHERE rolname IN ('dondoc_ingest', 'dondoc_scoring', 'dondoc_alerts',
+    'dondoc_ingest_reader', 'dondoc_alerts_reader')
   AND (rolcanlogin OR rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls)
 ORDER BY 1
 """

@@ -186,7 +186,7 @@ async def test_no_service_may_log_in_or_stands_above_the_others(
     rows = await owner.fetch(
         "SELECT rolcanlogin OR rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls"
         " AS strong FROM pg_roles WHERE rolname = ANY($1)",
-        list(EVERYONE),
+        [*EVERYONE, f"{INGEST}_reader", f"{ALERTS}_reader"],
     )
 
-    assert [row["strong"] for row in rows] == [False] * 3
+    assert [row["strong"] for row in rows] == [False] * 5

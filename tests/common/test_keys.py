@@ -366,6 +366,25 @@ async def test_every_route_lets_in_its_roles_and_nobody_else(
     assert without_key == dict.fromkeys(served, 401)
 
 
+async def test_a_key_that_has_ended_or_not_begun_opens_no_route(
+    still_world: World,
+) -> None:
+    now = datetime.now(UTC)
+    ended = await still_world.client("admin")
+    revoked = await still_world.client("admin")
+    for client, column, moment in (
+        (ended, "expires_at", now - timedelta(seconds=1)),
+        (revoked, "revoked_at", now),
+    ):
+        id = client.headers["authorization"].split("_")[2]
+        change = f"UPDATE platform.api_key SET {column} = $1 WHERE id = $2"
+        await still_world.owner.execute(change, moment, id)
+
+    for client in (ended, revoked):
+        found = {route: await tried(client, route) for route in PERMITTED}
+        assert found == dict.fromkeys(PERMITTED, 401)
+
+
 async def test_several_roles_add_up(still_world: World) -> None:
     client = await still_world.client("reporter", "steward")
 
