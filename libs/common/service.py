@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import RedirectResponse
 from fastapi_offline import FastAPIOffline
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from libs.common import audit, health, platform
 from libs.common.answers import speak_problems
@@ -21,6 +22,7 @@ from libs.common.database import Database
 from libs.common.http import refuse_unknown_parameters
 from libs.common.loops import Loop, Loops
 from libs.common.openapi import describe, operation_id
+from libs.common.rates import Rates
 from libs.common.settings import Settings
 
 JSON_LIMIT = 16 * 1024 * 1024
@@ -103,6 +105,7 @@ def create_app(
         swagger_ui_parameters={"defaultModelsExpandDepth": -1},
     )
     app.state.settings = settings
+    app.state.rates = Rates(settings.requests_per_second)
     app.state.databases = {s.name: s.database for s in services}
     app.state.databases["platform"] = shared
     for service in services:
@@ -121,6 +124,10 @@ def create_app(
 
     app.include_router(health.router(health_state, services), tags=["platform"])
     speak_problems(app)
+    if settings.proxies:
+        # Outermost: what a proxy that is named here says of the client is believed.
+        trusted = [str(network) for network in settings.proxies]
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=trusted)
     describe(app)
     return app
 

@@ -119,6 +119,21 @@ api_key = Table(
     moment("created_at", now=True),
     moment("expires_at", needed=False),
     moment("revoked_at", needed=False),
+    moment("not_before", needed=False),
+    Column(
+        "retired_digest",
+        LargeBinary,
+        comment="of the secret before; it opens as well until then",
+    ),
+    moment("retired_until", needed=False),
+)
+
+bucket = Table(
+    "bucket",
+    platform,
+    Column("key", Text, primary_key=True),
+    moment("spent_until", comment="how far its rate is used up"),
+    prefixes=["UNLOGGED"],
 )
 
 clock = Table(
