@@ -16,6 +16,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import FailureGroup
+from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_headers_conformance,
@@ -105,8 +106,11 @@ def test_every_operation_answers_as_documented(served: Served) -> None:
     with requests.Session() as session:
         session.trust_env = False
         for operation in served.operations():
+            cases = operation.as_strategy()
+            if operation.body or operation.query or operation.path_parameters:
+                cases |= operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
 
-            @given(case=operation.as_strategy())
+            @given(case=cases)
             @settings(
                 max_examples=EXAMPLES,
                 deadline=None,

@@ -66,6 +66,15 @@ _JOINED: ContextVar[Mapping[str, Connection]] = ContextVar(
 )
 
 
+def stand_alone() -> None:
+    """Belong to no one's transaction from here on.
+
+    A server may handle a request in a context that another on the same connection left
+    behind, and with it the transaction that was joined there.
+    """
+    _JOINED.set({})
+
+
 class Database:
     """One pool, one database role: what that role may not do, no code here can."""
 

@@ -8,7 +8,7 @@ import time
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from libs.common.database import ASKER
+from libs.common.database import ASKER, stand_alone
 from libs.common.ids import new_id
 from libs.common.telemetry import REQUESTS
 
@@ -46,6 +46,7 @@ class Observed:
         structlog.contextvars.bind_contextvars(request_id=known)
         status = 500
         nobody = ASKER.set(None)
+        stand_alone()
 
         async def observed(message: Message) -> None:
             nonlocal status
