@@ -90,7 +90,7 @@ def sent(served: Served, session: requests.Session, case: Any, role: str) -> lis
         base_url=served.address, session=session, headers=headers, timeout=20
     )
     try:
-        case.validate_response(answer, checks=CHECKS)
+        case.validate_response(answer, checks=CHECKS if role == "admin" else CHECKS[:2])
     except FailureGroup as group:
         return [
             f"{case.operation.label} as {role}: {answer.status_code} {failure}"
