@@ -15,6 +15,7 @@ usage: python3 dev.py COMMAND [ARGUMENTS]
   test           run the tests (arguments go to pytest)
   check          format, lint, types and import contracts
   bench [NAME]   measure what must be reached
+  faults [NAME]  break things, and count what is lost
 
 The first run makes .venv from the lock files; later runs start at once."""
 
@@ -362,6 +363,10 @@ def bench(tree: Tree, arguments: list[str]) -> int:
     return become(tree, "python", "-m", "bench", *arguments)
 
 
+def faults(tree: Tree, arguments: list[str]) -> int:
+    return become(tree, "python", "-m", "faults", *arguments)
+
+
 CHECKS = {
     "format": ["ruff", "format", "--check", "."],
     "lint": ["ruff", "check", "."],
@@ -388,6 +393,7 @@ COMMANDS: dict[str, Callable[[Tree, list[str]], int]] = {
     "test": test,
     "check": check,
     "bench": bench,
+    "faults": faults,
 }
 
 

@@ -13,6 +13,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, NullPool, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -49,6 +50,23 @@ async def differences(url: str) -> list[object]:
     found: list[object] = []
     await _run(url, lambda connection: found.extend(_compare_all(connection)))
     return found
+
+
+async def behind(url: str) -> list[str]:
+    """The schemas that are not at their newest version."""
+    found: list[str] = []
+    await _run(url, lambda connection: found.extend(_behind(connection)))
+    return found
+
+
+def _behind(connection: Connection) -> list[str]:
+    late = []
+    for schema in HISTORIES:
+        context = MigrationContext.configure(connection, opts=options(schema))
+        newest = ScriptDirectory.from_config(config_for(schema, connection)).get_heads()
+        if set(context.get_current_heads()) != set(newest):
+            late.append(schema)
+    return late
 
 
 async def _run(url: str, step: object) -> None:

@@ -22,6 +22,7 @@ from libs.common.database import AWAY
 from libs.common.service import create_app
 from libs.common.settings import Settings
 from services import authoring, process
+from services.doctor import doctor
 from services.importing import import_file
 from services.ingest.cases import erasure as erasing
 from services.ingest.domain.cases import number_of
@@ -123,7 +124,9 @@ def create_key(
     name: Annotated[str, typer.Option(help="Whose key it is.")],
     role: Annotated[list[str], typer.Option(help="A role; may be repeated.")],
     under: Annotated[list[str], typer.Option(help="A unit; may be repeated.")],
-    days: Annotated[int | None, typer.Option(help="Days until it expires.")] = None,
+    days: Annotated[
+        int, typer.Option(min=1, max=365, help="Days until it expires.")
+    ] = 365,
 ) -> None:
     """Make a key; it is printed as the last line and never again."""
     settings = Settings()
@@ -139,7 +142,7 @@ def create_key(
             missing = sorted(set(under) - await keys.known_units(connection, under))
             if missing:
                 raise typer.BadParameter(f"there is no unit {missing[0]!r}")
-            expiry = None if days is None else datetime.now(UTC) + timedelta(days)
+            expiry = datetime.now(UTC) + timedelta(days)
             return await process.create_key(
                 connection, settings, name, role, under, expiry
             )
@@ -167,6 +170,36 @@ def list_keys() -> None:
             typer.echo(json.dumps(row, ensure_ascii=False, default=str))
 
 
+@key_commands.command("rekey")
+def rekey(
+    id: str,
+    hours: Annotated[
+        int, typer.Option(min=0, max=168, help="How long the old secret opens too.")
+    ] = 24,
+) -> None:
+    """Give a key a new secret and another year; it is printed as the last line.
+
+    Its rights, its subscriptions and its id stay. With `--hours 0` the old secret
+    opens nothing from now on.
+    """
+    settings = Settings()
+    key, _ = keys.mint(settings.env, id)
+
+    async def run(url: str) -> bool:
+        connection = await asyncpg.connect(url)
+        try:
+            pepper = settings.key_for("key pepper")
+            overlap = timedelta(hours=hours)
+            return bool(await keys.rekey(connection, id, key, pepper, overlap))
+        finally:
+            await connection.close()
+
+    with database(settings) as (url, _):
+        if not asyncio.run(run(url)):
+            raise typer.BadParameter(f"there is no living key {id!r}")
+    typer.echo(key)
+
+
 @key_commands.command("revoke")
 def revoke_key(id: str) -> None:
     """End a key at once."""
@@ -186,6 +219,7 @@ def revoke_key(id: str) -> None:
 
 
 cli.command("import")(import_file)
+cli.command("doctor")(doctor)
 
 
 @cli.command("erase-cases")

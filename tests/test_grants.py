@@ -34,6 +34,8 @@ ALLOWED = [
     *((role, "SELECT * FROM platform.batch") for role in EVERYONE),
     *((role, "SELECT * FROM ingest.current_figure") for role in EVERYONE),
     *((role, "SELECT * FROM ingest.published_report") for role in EVERYONE),
+    *((role, "SELECT * FROM platform.audit, platform.audit_block") for role in EVERYONE),
+    (ALERTS, "SELECT platform.next_audit_block()"),
     (INGEST, BATCH),
     (INGEST, UNIT),
     (INGEST, "UPDATE ingest.unit SET valid_to = '2030-01-01'"),
@@ -80,6 +82,10 @@ REFUSED = [
     *((role, "DELETE FROM platform.batch") for role in EVERYONE),
     *((role, "DELETE FROM platform.clock") for role in EVERYONE),
     *((role, "TRUNCATE platform.event") for role in EVERYONE),
+    *((role, f"INSERT INTO platform.{name}") for role in EVERYONE for name in ("audit (at, role, actor, action, kind, object, detail) VALUES (now(), '', '', '', '', '', '{}')", "audit_block (n, count, digest, hash) VALUES (1, 0, '', '')")),
+    *((role, f"{deed}") for role in EVERYONE for deed in ("UPDATE platform.audit SET actor = ''", "UPDATE platform.audit_block SET hash = ''", "DELETE FROM platform.audit", "DELETE FROM platform.audit_block", "TRUNCATE platform.audit")),
+    *((role, "SELECT platform.note('x', 'x', 'x', '{}')") for role in EVERYONE),
+    *((role, "SELECT platform.next_audit_block()") for role in (INGEST, SCORING)),
     *(
         (role, f"CREATE TABLE {schema}.mine (n int)")
         for role in EVERYONE
@@ -184,7 +190,7 @@ async def test_no_service_may_log_in_or_stands_above_the_others(
     rows = await owner.fetch(
         "SELECT rolcanlogin OR rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls"
         " AS strong FROM pg_roles WHERE rolname = ANY($1)",
-        list(EVERYONE),
+        [*EVERYONE, f"{INGEST}_reader", f"{ALERTS}_reader"],
     )
 
-    assert [row["strong"] for row in rows] == [False] * 3
+    assert [row["strong"] for row in rows] == [False] * 5

@@ -11,14 +11,16 @@ from fastapi.dependencies.models import Dependant
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from libs.common import keys
-from libs.common.database import Connection, Database
+from libs.common.database import ASKER, Asker, Connection, Database
 from libs.common.keys import Principal
 from libs.common.problems import (
     Text,
+    TooManyRequests,
     Unauthorized,
     forbidden,
     unknown_unit_in_path,
 )
+from libs.common.rates import Rates
 
 _bearer = HTTPBearer(
     auto_error=False,
@@ -36,11 +38,24 @@ async def authenticate(request: Request) -> Principal:
     if scheme.lower() == "bearer" and key:
         database: Database = request.app.state.databases["platform"]
         pepper = request.app.state.settings.key_for("key pepper")
+        rates: Rates = request.app.state.rates
         async with database.connection() as connection:
             found = await keys.recognise(connection, key.strip(), pepper)
+            wait = found and await rates.seconds_to_wait(connection, found.key)
         if found is not None:
             structlog.contextvars.bind_contextvars(key=found.key)
             request.state.principal = found
+            said = structlog.contextvars.get_contextvars().get("request_id")
+            ASKER.set(Asker(found.key, said, found.scope))
+            if wait:
+                raise TooManyRequests(
+                    "too_many_requests",
+                    Text(
+                        f"Khóa này gửi quá nhanh; hãy gửi lại sau {wait} giây.",
+                        f"This key asks too fast; ask again in {wait} s.",
+                    ),
+                    headers={"Retry-After": str(wait)},
+                )
             return found
     raise Unauthorized(
         "unauthorized",

@@ -62,7 +62,8 @@ async def _answer_problem(request: Request, error: Exception) -> Response:
 
 
 async def _answer_away(request: Request, error: Exception) -> Response:
-    await log.awarning("database away", error=type(error).__name__)
+    said = f"{type(error).__name__}: {error}"[:300]
+    await log.awarning("database away", error=said)
     return _document(request, database_away())
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -40,10 +41,38 @@ UNMIGRATED = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Whose request is being served: the key, the request's id, the units it sees."""
+
+    key: str
+    request: str | None
+    units: frozenset[str] | None
+
+
+ASKER: ContextVar[Asker | None] = ContextVar("asker", default=None)
+"""None while dondoc works of its own accord."""
+
+
+READERS = {
+    "dondoc_ingest": "dondoc_ingest_reader",
+    "dondoc_alerts": "dondoc_alerts_reader",
+}
+"""The roles that read for keys of a part of the tree, by the service's own."""
+
 _JOINED: ContextVar[Mapping[str, Connection]] = ContextVar(
     "joined",
     default={},  # noqa: B039 - never changed, only replaced
 )
+
+
+def stand_alone() -> None:
+    """Belong to no one's transaction from here on.
+
+    A server may handle a request in a context that another on the same connection left
+    behind, and with it the transaction that was joined there.
+    """
+    _JOINED.set({})
 
 
 class Database:
@@ -102,7 +131,10 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """Commits on leaving, rolls back on any error."""
+        asker = None if self.role in _JOINED.get() else ASKER.get()
         async with self.connection() as connection, connection.transaction():
+            if asker is not None:
+                await tell_audit(connection, asker.key, asker.request)
             yield connection
 
     @asynccontextmanager
@@ -126,12 +158,18 @@ class Database:
                 _JOINED.reset(token)
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[Connection]:
+    async def reading(self, *, whole: bool = False) -> AsyncIterator[Connection]:
         """One unchanging picture for several queries of one answer.
 
         Inside `joined` it is what that transaction sees, moving as others commit.
+        Whoever asks with a key that does not open the whole tree reads under a role
+        to which PostgreSQL itself shows nothing else, unless the answer is computed
+        from the `whole`.
         """
         async with self.connection() as connection, self._picture(connection, True):
+            asker = None if whole else ASKER.get()
+            if asker is not None and asker.units is not None and self.role in READERS:
+                await see_only(connection, READERS[self.role], asker.units)
             yield connection
 
     @asynccontextmanager
@@ -150,6 +188,53 @@ class Database:
         return await asyncpg.connect(
             self.url, timeout=5, server_settings=self._session()
         )
+
+
+async def tell_audit(connection: Connection, actor: str, request: str | None) -> None:
+    """Say whose deed this transaction is; what it changes is logged as theirs."""
+    await connection.execute(
+        "SELECT set_config('dondoc.actor', $1, true),"
+        " set_config('dondoc.request', $2, true)",
+        actor,
+        request or "",
+    )
+
+
+async def see_only(connection: Connection, role: str, units: frozenset[str]) -> None:
+    """To the end of this transaction, rows of these units and no others."""
+    await connection.execute(
+        "SELECT set_config('dondoc.units', $2, true), set_config('role', $1, true)",
+        role,
+        ",".join(sorted(units)),
+    )
+
+
+async def insert_many(
+    connection: Connection,
+    table: str,
+    columns: Sequence[str],
+    records: Sequence[tuple[object, ...]],
+) -> None:
+    """COPY into a table whose rows are protected one by one, which refuses COPY itself.
+
+    `table` is `schema.name`. The rows pass through a temporary table that the
+    connection keeps, so that its catalogue does not grow with every call.
+    """
+    if not records:
+        return
+    passing = f"passing_{table.rpartition('.')[2]}"
+    names = ", ".join(f'"{name}"' for name in columns)
+    await connection.execute(
+        f"CREATE TEMP TABLE IF NOT EXISTS {passing} ON COMMIT DELETE ROWS"
+        f" AS SELECT {names} FROM {table} WITH NO DATA"
+    )
+    await connection.copy_records_to_table(
+        passing, schema_name="pg_temp", columns=columns, records=records
+    )
+    await connection.execute(
+        f"INSERT INTO {table} ({names}) SELECT {names} FROM pg_temp.{passing}"
+    )
+    await connection.execute(f"TRUNCATE pg_temp.{passing}")
 
 
 async def speak_json(connection: Connection) -> None:

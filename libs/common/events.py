@@ -14,7 +14,7 @@ from datetime import timedelta
 import structlog
 
 from libs.common import lenses
-from libs.common.database import Connection, Database
+from libs.common.database import Connection, Database, tell_audit
 
 FIGURES_CHANGED = "figures.changed"  # ingest ⟶ scoring
 SCORES_CHANGED = "scores.changed"  # scoring ⟶ alerts
@@ -25,6 +25,9 @@ SCORES_ASKED = "scores.asked"  # alerts ⟶ scoring: as they were known at a mom
 SCORES_RECALLED = "scores.recalled"  # scoring ⟶ alerts: its answer
 CASES_CHANGED = "cases.changed"  # ingest ⟶ alerts, keyed by unit
 REPORTS_CHANGED = "reports.changed"  # ingest ⟶ alerts: what subscribers hear of reports
+
+DONDOC = "dondoc"
+"""Whose deed it is that follows from an event."""
 
 ATTEMPTS = 8
 """Tries before an event is dead: about two minutes of backing off."""
@@ -136,6 +139,7 @@ async def consume_one(
             if not claimed:
                 return False
             structlog.contextvars.bind_contextvars(request_id=claimed[0].request)
+            await tell_audit(connection, DONDOC, claimed[0].request)
             await handle(connection, claimed[0].key, claimed)
             await _settle(connection, claimed)
         await log.ainfo(

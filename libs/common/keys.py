@@ -8,7 +8,7 @@ import secrets
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from libs.common.database import Connection, Row
 from libs.common.ids import new_id
@@ -23,6 +23,10 @@ ROLES = (
     "admin",
 )
 ROOT = "VN"
+LONGEST = "interval '1 year'"
+"""How long a key lives at most."""
+
+_SHOWN = "id, name, roles, units, created_at, not_before, expires_at, revoked_at"
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
@@ -50,12 +54,14 @@ class Principal:
         return None if self.scope is None else sorted(self.scope)
 
 
-def mint(environment: str) -> tuple[str, str]:
+def mint(environment: str, key_id: str | None = None) -> tuple[str, str]:
     """A new key and its id: `ddk_<env>_<id>_<43 letters of 256 bits><crc32>`.
+
+    With an id it is a new secret of that key.
 
     The prefix and the checksum let scanners find leaked keys without asking us.
     """
-    key_id = new_id("k")[2:]
+    key_id = key_id or new_id("k")[2:]
     number = secrets.randbits(256)
     letters = "".join(_BASE62[number // 62**i % 62] for i in range(43))
     body = f"ddk_{environment}_{key_id}_{letters}"
@@ -85,22 +91,56 @@ async def create(
     name: str,
     roles: Sequence[str],
     units: Sequence[str],
+    not_before: datetime | None = None,
     expires_at: datetime | None = None,
 ) -> Row:
-    """Keep a new key's digest; the key itself is shown once and never stored."""
+    """Keep a new key's digest; the key itself is shown once and never stored.
+
+    Without an end it lives a year, and no key lives longer.
+    """
     row = await connection.fetchrow(
-        "INSERT INTO platform.api_key (id, name, digest, roles, units, expires_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6)"
-        " RETURNING id, name, roles, units, created_at, expires_at, revoked_at",
+        "INSERT INTO platform.api_key"
+        " (id, name, digest, roles, units, not_before, expires_at)"
+        f" VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, now() + {LONGEST}))"
+        f" RETURNING {_SHOWN}",
         key_id,
         name,
         digest(key, pepper),
         list(roles),
         list(units),
+        not_before,
         expires_at,
     )
     assert row is not None
     return row
+
+
+async def lives_too_long(connection: Connection, expires_at: datetime) -> bool:
+    """Whether a key would live for more than a year, by true time."""
+    found: bool = await connection.fetchval(
+        f"SELECT $1 > now() + {LONGEST}", expires_at
+    )
+    return found
+
+
+async def rekey(
+    connection: Connection, key_id: str, key: str, pepper: bytes, overlap: timedelta
+) -> Row | None:
+    """Give a living key a new secret and another year; None when there is none.
+
+    The old secret opens as well until the overlap ends; one older than that no more.
+    What belongs to the key, subscriptions above all, stays its own.
+    """
+    return await connection.fetchrow(
+        "UPDATE platform.api_key SET retired_digest = digest, digest = $2,"
+        f" retired_until = now() + $3::interval, expires_at = now() + {LONGEST}"
+        " WHERE id = $1 AND revoked_at IS NULL"
+        " AND (expires_at IS NULL OR expires_at > now())"
+        f" RETURNING {_SHOWN}",
+        key_id,
+        digest(key, pepper),
+        overlap,
+    )
 
 
 async def listed(
@@ -108,7 +148,7 @@ async def listed(
 ) -> list[Row]:
     """Keys by id, revoked ones too; never a digest."""
     return await connection.fetch(
-        "SELECT id, name, roles, units, created_at, expires_at, revoked_at"
+        f"SELECT {_SHOWN}"
         " FROM platform.api_key WHERE $1::text IS NULL OR id > $1"
         " ORDER BY id LIMIT $2",
         after,
@@ -134,12 +174,19 @@ async def recognise(
     if key_id is None:
         return None
     row = await connection.fetchrow(
-        "SELECT id, name, digest, roles, units FROM platform.api_key"
-        " WHERE id = $1 AND revoked_at IS NULL"
+        "SELECT id, name, digest, roles, units,"
+        " CASE WHEN retired_until > now() THEN retired_digest END AS retired"
+        " FROM platform.api_key WHERE id = $1 AND revoked_at IS NULL"
+        " AND (not_before IS NULL OR not_before <= now())"
         " AND (expires_at IS NULL OR expires_at > now())",
         key_id,
     )
-    if row is None or not hmac.compare_digest(row["digest"], digest(key, pepper)):
+    if row is None:
+        return None
+    presented = digest(key, pepper)
+    living = [row["digest"], row["retired"] or row["digest"]]
+    # Both are compared, whichever it is, so that the time taken tells nothing.
+    if not any([hmac.compare_digest(one, presented) for one in living]):
         return None
     units = tuple(row["units"])
     scope = None if ROOT in units else await _scope(connection, units)

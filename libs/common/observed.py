@@ -8,6 +8,7 @@ import time
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from libs.common.database import ASKER, stand_alone
 from libs.common.ids import new_id
 from libs.common.telemetry import REQUESTS
 
@@ -15,8 +16,17 @@ log = structlog.get_logger()
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
-# The pages of the docs explorer, ReDoc's logo above all, fetch nothing from elsewhere.
-_STAY_HOME = b"default-src 'self' 'unsafe-inline' data: blob:"
+# The pages of the docs explorer, ReDoc's logo above all, fetch nothing from elsewhere;
+# nothing else that we answer is a page at all.
+_NOWHERE = b"frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+_PAGE = b"default-src 'self' 'unsafe-inline' data: blob:; " + _NOWHERE
+_DATA = b"default-src 'none'; " + _NOWHERE
+_SAFE = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
 
 
 class Observed:
@@ -35,6 +45,8 @@ class Observed:
         known = given if _REQUEST_ID.fullmatch(given) else new_id("req")
         structlog.contextvars.bind_contextvars(request_id=known)
         status = 500
+        nobody = ASKER.set(None)
+        stand_alone()
 
         async def observed(message: Message) -> None:
             nonlocal status
@@ -43,13 +55,15 @@ class Observed:
                 message["headers"] = [
                     *message["headers"],
                     (b"x-request-id", known.encode()),
-                    (b"content-security-policy", _STAY_HOME),
+                    (b"content-security-policy", _policy(message)),
+                    *_SAFE,
                 ]
             await send(message)
 
         try:
             await self._app(scope, receive, observed)
         finally:
+            ASKER.reset(nobody)
             taken = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", "")
             REQUESTS.labels(scope["method"], route, str(status)).observe(taken)
@@ -60,7 +74,13 @@ class Observed:
                     route=route,
                     status=status,
                     ms=round(taken * 1000, 1),
+                    client=(scope.get("client") or ("",))[0],
                 )
+
+
+def _policy(start: Message) -> bytes:
+    kind = dict(start["headers"]).get(b"content-type", b"")
+    return _PAGE if kind.startswith(b"text/html") else _DATA
 
 
 _QUIET = {"/livez", "/readyz", "/startupz", "/metrics"}

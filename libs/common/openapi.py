@@ -12,6 +12,7 @@ from libs.common.problems import (
     Forbidden,
     NotFound,
     TooLarge,
+    TooManyRequests,
     Unacceptable,
     Unauthorized,
     Unavailable,
@@ -37,6 +38,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         413: TooLarge,
         415: UnsupportedMedia,
         422: Unacceptable,
+        429: TooManyRequests,
         503: Unavailable,
     }.items()
 }

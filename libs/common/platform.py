@@ -59,7 +59,10 @@ class KeyIn(Body):
     name: Annotated[PlainText, Field(min_length=1, max_length=200)]
     roles: Annotated[list[Role], Field(min_length=1, max_length=7)]
     units: Annotated[list[UnitCode], Field(min_length=1, max_length=100)]
-    expires_at: Moment | None = None
+    not_before: Moment | None = None
+    expires_at: Annotated[
+        Moment | None, Field(description="Within a year; by default in a year.")
+    ] = None
 
 
 class ClockIn(Body):
@@ -76,6 +79,7 @@ class KeyShown(TypedDict):
     roles: list[str]
     units: list[str]
     created_at: str | None
+    not_before: str | None
     expires_at: str | None
     revoked_at: str | None
 
@@ -113,6 +117,7 @@ def _shown_key(row: Row) -> KeyShown:
         roles=row["roles"],
         units=row["units"],
         created_at=written(row["created_at"]),
+        not_before=written(row["not_before"]),
         expires_at=written(row["expires_at"]),
         revoked_at=written(row["revoked_at"]),
     )
@@ -139,6 +144,8 @@ async def create_key(
                     if u in unknown
                 ]
             )
+        if body.expires_at and await keys.lives_too_long(connection, body.expires_at):
+            raise invalid([Fault("/expires_at", "lives_too_long", _TOO_LONG)])
         row = await keys.create(
             connection,
             key,
@@ -147,6 +154,7 @@ async def create_key(
             name=body.name,
             roles=sorted(set(body.roles)),
             units=sorted(set(body.units)),
+            not_before=body.not_before,
             expires_at=body.expires_at,
         )
     return NewKey(**_shown_key(row), key=key)
@@ -248,6 +256,10 @@ async def retry_dead_letter(
     return _shown_letter(row)
 
 
+_TOO_LONG = Text(
+    "Khóa có hiệu lực nhiều nhất một năm; sau đó hãy đổi khóa.",
+    "A key lives for a year at most; renew it by then.",
+)
 _PREVIEW_GONE = Text(
     "Lần chạy thử này đã hỏng và không còn gì được giữ lại; hãy gửi lại với dry_run.",
     "This dry run failed and nothing of it was kept; send it again with dry_run.",

@@ -5,7 +5,8 @@ Problem
 ├── Unauthorized 401       ├── TooLarge 413
 ├── Forbidden 403          ├── UnsupportedMedia 415
 ├── NotFound 404           ├── Unacceptable 422
-└── MethodNotAllowed 405   └── Unavailable 503
+└── MethodNotAllowed 405   ├── TooManyRequests 429
+                           └── Unavailable 503
 """
 
 from __future__ import annotations
@@ -132,6 +133,11 @@ class UnsupportedMedia(Problem):
 class Unacceptable(Problem):
     status = 422
     title = Text("Dữ liệu không hợp lệ", "The content is not acceptable")
+
+
+class TooManyRequests(Problem):
+    status = 429
+    title = Text("Quá nhiều yêu cầu", "Too many requests")
 
 
 class Unavailable(Problem):

@@ -14,13 +14,15 @@ from dataclasses import dataclass, field
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import RedirectResponse
 from fastapi_offline import FastAPIOffline
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from libs.common import health, platform
+from libs.common import audit, health, platform
 from libs.common.answers import speak_problems
 from libs.common.database import Database
 from libs.common.http import refuse_unknown_parameters
 from libs.common.loops import Loop, Loops
 from libs.common.openapi import describe, operation_id
+from libs.common.rates import Rates
 from libs.common.settings import Settings
 
 JSON_LIMIT = 16 * 1024 * 1024
@@ -93,13 +95,17 @@ def create_app(
         redirect_slashes=False,
         openapi_tags=[
             *({"name": s.name, "description": s.summary} for s in services),
-            {"name": "platform", "description": "Keys, clock, dead letters, health."},
+            {
+                "name": "platform",
+                "description": "Keys, clock, audit, dead letters, health.",
+            },
         ],
         dependencies=[refuse_unknown_parameters],
         generate_unique_id_function=operation_id,
         swagger_ui_parameters={"defaultModelsExpandDepth": -1},
     )
     app.state.settings = settings
+    app.state.rates = Rates(settings.requests_per_second)
     app.state.databases = {s.name: s.database for s in services}
     app.state.databases["platform"] = shared
     for service in services:
@@ -110,6 +116,7 @@ def create_app(
         if service.webhooks is not None:
             app.webhooks.include_router(service.webhooks)
     app.include_router(platform.router, tags=["platform"])
+    app.include_router(audit.router, tags=["platform"])
 
     @app.get("/", include_in_schema=False)
     async def explorer() -> RedirectResponse:
@@ -117,6 +124,10 @@ def create_app(
 
     app.include_router(health.router(health_state, services), tags=["platform"])
     speak_problems(app)
+    if settings.proxies:
+        # Outermost: what a proxy that is named here says of the client is believed.
+        trusted = [str(network) for network in settings.proxies]
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=trusted)
     describe(app)
     return app
 

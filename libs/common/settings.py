@@ -44,8 +44,10 @@ class Settings(BaseSettings):
     rules: Path | None = None
     case_retention: Annotated[int, Field(ge=1, le=1200)] | None = None
     allow_networks: Annotated[tuple[Network, ...] | None, NoDecode] = None
+    proxies: Annotated[tuple[Network, ...], NoDecode] = ()
+    requests_per_second: Annotated[int, Field(ge=0, le=100_000)] = 1000
 
-    @field_validator("allow_networks", mode="before")
+    @field_validator("allow_networks", "proxies", mode="before")
     @classmethod
     def _networks(cls, value: object) -> object:
         if isinstance(value, str):

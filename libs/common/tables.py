@@ -119,6 +119,21 @@ api_key = Table(
     moment("created_at", now=True),
     moment("expires_at", needed=False),
     moment("revoked_at", needed=False),
+    moment("not_before", needed=False),
+    Column(
+        "retired_digest",
+        LargeBinary,
+        comment="of the secret before; it opens as well until then",
+    ),
+    moment("retired_until", needed=False),
+)
+
+bucket = Table(
+    "bucket",
+    platform,
+    Column("key", Text, primary_key=True),
+    moment("spent_until", comment="how far its rate is used up"),
+    prefixes=["UNLOGGED"],
 )
 
 clock = Table(
@@ -128,4 +143,41 @@ clock = Table(
     moment("business_at"),
     moment("true_at"),
     CheckConstraint('"only"', name="one_row"),
+)
+
+audit = Table(
+    "audit",
+    platform,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    moment("at", comment="business time"),
+    Column("role", Text, nullable=False, comment="as whom the database knew them"),
+    Column("actor", Text, nullable=False, comment="an API key, or `dondoc`"),
+    Column("request", Text),
+    Column("action", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("object", Text, nullable=False),
+    Column("detail", JSONB, nullable=False),
+    Column("block", BigInteger, comment="null: not sealed yet"),
+    Index("ix_audit_unsealed", "id", postgresql_where=text("block IS NULL")),
+    Index("ix_audit_block", "block"),
+    Index("ix_audit_kind_object", "kind", "object", "id"),
+    Index("ix_audit_actor", "actor", "id"),
+    comment="append-only: every change of configuration and state",
+)
+
+audit_block = Table(
+    "audit_block",
+    platform,
+    Column("n", BigInteger, primary_key=True, autoincrement=False),
+    Column("previous", LargeBinary, comment="the hash before; null: the first"),
+    Column("count", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False, comment="of its rows"),
+    Column(
+        "hash",
+        LargeBinary,
+        nullable=False,
+        comment="HMAC over all of these; whoever lacks DONDOC_SECRET cannot make it",
+    ),
+    moment("sealed_at", server_default=text("clock_timestamp()")),
+    comment="the chain over the audit log",
 )

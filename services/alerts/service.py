@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
-from libs.common import clock
+from libs.common import audit, clock
 from libs.common.database import AWAY, UNMIGRATED, Connection, Database
 from libs.common.events import (
     CASES_CHANGED,
@@ -179,6 +179,7 @@ def build(
             Loop("rule files", take_rules, poll=10.0),
             Loop("recoveries", recover, poll=5.0, topic=subscribing.RECOVERY),
             Loop("retention", forget, poll=3600.0),
+            audit.sealer(database, settings),
         ],
         checks=[Check("engine", engine_health), Check("rules", directory.health)],
         measure=measure,

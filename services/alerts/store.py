@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from libs.common.database import Connection, Row
+from libs.common.database import Connection, Row, insert_many
 from libs.common.periods import Period
 from services.alerts.domain.deadlines import VIETNAM
 from services.alerts.domain.facts import COLUMNS, LAST_YEAR, PREVIOUS
@@ -182,9 +182,7 @@ async def replace_decisions(
         list(rules),
         units,
     )
-    await connection.copy_records_to_table(
-        "decision", schema_name="alerts", columns=_DECISION, records=decisions
-    )
+    await insert_many(connection, "alerts.decision", _DECISION, decisions)
 
 
 async def decisions(
@@ -257,11 +255,11 @@ async def open_matters(
     connection: Connection, matters: Sequence[Mapping[str, object]]
 ) -> None:
     """Insert new matters; their unique key refuses a second one."""
-    await connection.copy_records_to_table(
-        "escalation",
-        schema_name="alerts",
-        columns=MATTER,
-        records=[tuple(matter[name] for name in MATTER) for matter in matters],
+    await insert_many(
+        connection,
+        "alerts.escalation",
+        MATTER,
+        [tuple(matter[name] for name in MATTER) for matter in matters],
     )
 
 

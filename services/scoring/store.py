@@ -136,6 +136,18 @@ async def cells_of(
     return row["measures"], row["categories"]
 
 
+async def cells_stored(connection: Connection, period: str) -> Cells:
+    """The measures and the categories that a period's scorecards have."""
+    row = await connection.fetchrow(
+        "SELECT coalesce(array_agg(DISTINCT measure), '{}') AS measures,"
+        " coalesce(array_agg(DISTINCT category), '{}') AS categories"
+        " FROM scoring.scorecard WHERE period = $1",
+        period,
+    )
+    assert row is not None
+    return row["measures"], row["categories"]
+
+
 async def scored_periods(connection: Connection) -> list[str]:
     """Every period with reports: those that a new target may touch."""
     rows = await connection.fetch("SELECT DISTINCT period FROM ingest.published_report")

@@ -111,6 +111,13 @@ async def recall(connection: Connection, batch: str, period: Period) -> None:
     await lenses.propose(connection, batch, lenses.SCORECARDS, period.code, changed)
 
 
+async def drift(connection: Connection, period: Period) -> int:
+    """How many stored scorecards of a period are not as they would be computed now."""
+    await computing.compute(connection, period, await _held(connection, period))
+    cells = await store.cells_stored(connection, period.code)
+    return len(await computing.changes(connection, period, cells))
+
+
 async def days_at(connection: Connection, period: Period, moment: datetime) -> Days:
     """The days that a pace of this period is measured in, asked at a moment."""
     is_working = await working_days.calendar(connection)

@@ -306,3 +306,20 @@ async def test_a_boundary_made_anew_does_not_matter() -> None:
 
     assert one == two
     assert one != other
+
+
+async def test_a_request_belongs_to_no_transaction_that_another_left_in_its_context(
+    still_world: World,
+) -> None:
+    database = still_world.database("ingest")
+
+    async with database.joined() as connection:
+        await connection.execute(
+            "INSERT INTO ingest.category (code, vi, en) VALUES ('mine', 'm', 'm')"
+        )
+        meanwhile = await still_world.admin.get("/v1/categories")
+    afterwards = await still_world.admin.get("/v1/categories")
+
+    assert (meanwhile.status_code, afterwards.status_code) == (200, 200)
+    assert '"mine"' not in meanwhile.text
+    assert '"mine"' in afterwards.text

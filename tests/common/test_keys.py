@@ -328,6 +328,7 @@ PERMITTED: dict[str, set[str]] = {
     "DELETE /v1/keys/{id}": ROOT_ADMIN,
     "GET /v1/clock": ANYONE,
     "PUT /v1/clock": ROOT_ADMIN,
+    "GET /v1/audit": ROOT_ADMIN,
     "GET /v1/dead-letters": ROOT_ADMIN,
     "POST /v1/dead-letters/{id}/retry": ROOT_ADMIN,
 }
@@ -374,6 +375,25 @@ async def test_every_route_lets_in_its_roles_and_nobody_else(
 
     assert found == PERMITTED
     assert without_key == dict.fromkeys(served, 401)
+
+
+async def test_a_key_that_has_ended_or_not_begun_opens_no_route(
+    still_world: World,
+) -> None:
+    now = datetime.now(UTC)
+    ended = await still_world.client("admin")
+    revoked = await still_world.client("admin")
+    for client, column, moment in (
+        (ended, "expires_at", now - timedelta(seconds=1)),
+        (revoked, "revoked_at", now),
+    ):
+        id = client.headers["authorization"].split("_")[2]
+        change = f"UPDATE platform.api_key SET {column} = $1 WHERE id = $2"
+        await still_world.owner.execute(change, moment, id)
+
+    for client in (ended, revoked):
+        found = {route: await tried(client, route) for route in PERMITTED}
+        assert found == dict.fromkeys(PERMITTED, 401)
 
 
 async def test_several_roles_add_up(still_world: World) -> None:

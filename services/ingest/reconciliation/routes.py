@@ -60,7 +60,8 @@ async def reconcile(
     before that day. `known_at` compares the report and the records of that moment.
     """
     cut_off = read_period(period)
-    async with database.reading() as connection:
+    # What was an officer's at the cut-off may be of another by now.
+    async with database.reading(whole=True) as connection:
         head, rows, cut = await _cut(connection, principal, unit, cut_off, known_at)
         found = await store.groups(connection, cut)
     reported = None if head is None else {r["measure"]: _figures(r) for r in rows}
@@ -93,7 +94,8 @@ async def list_counted_cases(
     only those that have one.
     """
     after = read_cursor(cursor, str, str, int)
-    async with database.reading() as connection:
+    # What was an officer's at the cut-off may be of another by now.
+    async with database.reading(whole=True) as connection:
         cut_off = read_period(period)
         head, _, cut = await _cut(connection, principal, unit, cut_off, known_at)
         rows = await store.cases(

@@ -1,0 +1,1 @@
+"""What must hold when things break: `python3 dev.py faults [NAME]`."""

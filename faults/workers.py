@@ -1,0 +1,68 @@
+"""F7 and L3: a worker that is stopped past its lease, and subscribers that are slow."""
+
+from __future__ import annotations
+
+import signal
+import statistics
+import time
+from collections.abc import Iterator
+
+from faults.stage import Result, Sender, Stage, counted, plant, stage
+from services.alerts.leases import IN_FLIGHT
+
+
+def stopped(seconds: float = 40) -> Iterator[Result]:
+    """SIGSTOP a worker past its lease: another takes over, and its word is void."""
+    with stage() as here:
+        here.start("serve", "all", "--no-loops")
+        here.ready()
+        plant(here)
+        here.subscribe("/ok/1", "/slow/1")
+        for _ in range(2):
+            here.start("work", "all")
+        with Sender(here, per_second=5) as sender:
+            time.sleep(4)
+            here.running[-1].send_signal(signal.SIGSTOP)
+            time.sleep(seconds)
+            here.running[-1].send_signal(signal.SIGCONT)
+            time.sleep(2)
+        settled = here.settled()
+        count = counted(here, sender, here.came())
+        several = here.rows("SELECT count(*) FROM alerts.delivery WHERE state = 'delivered' AND delivered_at IS NULL")[0][0]  # fmt: skip
+        told = {"stopped": seconds, "delivered_again": count.again, "twice": count.twice, "doctor": count.ill}  # fmt: skip
+        well = count.whole and settled and not several and count.again <= 4 * IN_FLIGHT
+        yield Result("F7 lost", count.lost, "rows", "0", well, told)
+
+
+def _p99(here: Stage) -> tuple[float, int]:
+    """Of what the good ones heard: true seconds since it was decided, and how many."""
+    decided = {r["id"]: r["at"] for r in here.rows("SELECT id, extract(epoch FROM created_at)::float8 AS at FROM alerts.message")}  # fmt: skip
+    waits = sorted(
+        one["at"] - decided[one["id"]]
+        for one in here.came()
+        if one["path"].startswith("/ok/") and one["id"] in decided
+    )
+    return (statistics.quantiles(waits, n=100)[98] if len(waits) > 1 else 0.0), len(waits)  # fmt: skip
+
+
+def bad_company(seconds: float = 60, subscribers: int = 100) -> Iterator[Result]:
+    """1 hangs, 5 answer 500 and 5 take three seconds: what the other 89 notice."""
+    bad = ["/hang/1", *(f"/fail/{n}" for n in range(5)), *(f"/slow/{n}" for n in range(5))]  # fmt: skip
+    good = [f"/ok/{n}" for n in range(subscribers - len(bad))]
+    with stage() as here:
+        here.start()
+        here.ready()
+        plant(here)
+        here.subscribe(*good)
+        found = []
+        for more in ([], bad):
+            here.subscribe(*more)
+            with Sender(here, per_second=0.1):
+                time.sleep(seconds)
+            here.settled()
+            found.append(_p99(here))
+        retried = here.rows("SELECT count(*) FROM alerts.delivery d JOIN alerts.subscription s ON s.id = d.subscription WHERE d.attempts > 1 AND s.url LIKE '%/ok/%'")[0][0]  # fmt: skip
+        (alone, _), (among, heard) = found
+        ratio = round(among / alone, 2) if alone else 0.0
+        told = {"p99_alone": round(alone, 3), "p99": round(among, 3), "heard": heard, "retried": retried}  # fmt: skip
+        yield Result("L3 p99", ratio, "x", "<= 2", ratio <= 2 and not retried, told)
