@@ -17,7 +17,6 @@ _PROTECTED = {
     "escalation": _SEEN,
     "entry": _OF_A_MATTER,
     "explanation": _OF_A_MATTER,
-    "member": _OF_A_MATTER,
     "decision": _SEEN,
     "exemption": _SEEN,
 }
