@@ -40,7 +40,8 @@ class Fault:
     pointer: str
     code: str
     message: Text
-    more: Mapping[str, object] = field(default_factory=dict)
+    # Faults are told apart by the rest; a mapping could not be hashed.
+    more: Mapping[str, object] = field(default_factory=dict, hash=False)
 
     def shown(self) -> dict[str, object]:
         """As the API prints it: {"pointer", "code", "message": {"vi", "en"}}."""
