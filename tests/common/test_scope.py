@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
+from services.alerts.rulebook import load_text
+from services.alerts.service import RULES
 from services.ingest.domain.cases import id_of
 from tests.common.test_keys import PERMITTED
 from tests.support.databases import copy_of
@@ -23,6 +25,7 @@ REPORT = {"unit": "A1", "period": "2022M05", "figures": [{"measure": "cases", "e
 CASE = {"unit": "A1", "case_no": "2", "as_of": "2022-03-01", "decided_on": "2020-01-02", "status": "enforceable", "status_since": "2020-02-01", "claims": [], "due_vnd": 100, "collected_vnd": 0, "verified_on": []}  # fmt: skip
 TARGET = {"unit": "A1", "year": 2022, "measure": "cases", "rate": "80.00", "operator": "at_least", "document": {"number": "1", "date": "2021-12-24"}}  # fmt: skip
 EXEMPTION = {"unit": "A1", "rule": "not-reported", "until": "2022-12-31", "document": {"number": "1", "date": "2022-03-01"}, "reason": "lũ lụt"}  # fmt: skip
+SHADOWED = "/v1/rules/over-one-year-in-figures"
 HANDED = {"causes": ["staff"], "text": "vì thiếu người", "remedies": []}
 
 # What each route is asked about A1 (and what belongs to it): its path and its body.
@@ -49,6 +52,7 @@ ASKED: dict[str, tuple[str, Any]] = {
     "GET /v1/outliers": ("/v1/outliers?period=2022M05&under=A1", None),
     "GET /v1/workload/{period}": ("/v1/workload/2022M05?under=A1", None),
     "GET /v1/decisions": ("/v1/decisions?period=2022M05&unit=A1", None),
+    "GET /v1/rules/{id}/shadow": (f"{SHADOWED}/shadow?period=2022M05&under=A1", None),
     "GET /v1/escalations": ("/v1/escalations?unit=A1", None),
     "GET /v1/escalations/{id}": ("/v1/escalations/{matter}", None),
     "GET /v1/escalations/{id}/members": ("/v1/escalations/{matter}/members", None),
@@ -85,6 +89,7 @@ LISTS = {
     "GET /v1/outliers": "/v1/outliers?period=2022M05",
     "GET /v1/workload/{period}": "/v1/workload/2022M05",
     "GET /v1/decisions": "/v1/decisions?period=2022M05",
+    "GET /v1/rules/{id}/shadow": f"{SHADOWED}/shadow?period=2022M05",
     "GET /v1/escalations": "/v1/escalations",
     "GET /v1/exemptions": "/v1/exemptions",
     "GET /v1/explanations/summary": "/v1/explanations/summary?period=2022M05",
@@ -100,6 +105,11 @@ WHOLE = {
     *("GET /v1/reorganisations", "POST /v1/reorganisations", "PUT /v1/units"),
     *("POST /v1/reports/upload", "POST /v1/evaluations", "GET /v1/indicators"),
     *("GET /v1/rules", "GET /v1/rules/{id}", "GET /v1/rules/vocabulary"),
+    *("GET /v1/rules/schema", "GET /v1/rules/{id}/diff", "POST /v1/rules/check"),
+    *("PUT /v1/rules/{id}", "POST /v1/rules/{id}/shadow"),
+    *("POST /v1/rules/{id}/activate", "POST /v1/rules/{id}/retire"),
+    *("POST /v1/rules/{id}/backtest", "GET /v1/rules/{id}/backtests"),
+    "GET /v1/rules/{id}/backtests/{backtest}",
     *("POST /v1/keys", "GET /v1/keys", "DELETE /v1/keys/{id}"),
     *("GET /v1/clock", "PUT /v1/clock", "GET /v1/audit"),
     *("GET /v1/dead-letters", "POST /v1/dead-letters/{id}/retry"),
@@ -122,11 +132,24 @@ async def world(template: str) -> AsyncIterator[World]:
         yield running
 
 
+async def shadowed(world: World) -> None:
+    """Let the next version of the rule that fires on A1 judge beside the active one."""
+    text = (RULES / "over-one-year-in-figures.yaml").read_text("utf-8")
+    current = load_text(text).version
+    draft = text.replace(f"\nversion: {current}\n", f"\nversion: {current + 1}\n")
+    kind = {"content-type": "text/yaml"}
+    put = await world.admin.put(SHADOWED, content=draft, headers=kind)
+    put.raise_for_status()
+    body = {"version": current + 1}
+    (await world.admin.post(f"{SHADOWED}/shadow", json=body)).raise_for_status()
+
+
 @pytest.fixture(scope="module")
 async def names(world: World) -> dict[str, str]:
     """The ids of what belongs to A1."""
     ours = await world.client("admin", under="A1")
     made = (await ours.post("/v1/subscriptions", json=ASKED["POST /v1/subscriptions"][1])).json()  # fmt: skip
+    await shadowed(world)
     over_one_year = {**REPORT["figures"][0], "enforceable_over_1y": 30}  # type: ignore[index]
     report = {**REPORT, "figures": [over_one_year]}
     sent = (await ours.post("/v1/reports", json={"reports": [report]})).json()

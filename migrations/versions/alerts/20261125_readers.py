@@ -18,6 +18,7 @@ _PROTECTED = {
     "entry": _OF_A_MATTER,
     "explanation": _OF_A_MATTER,
     "decision": _SEEN,
+    "shadow_decision": _SEEN,
     "exemption": _SEEN,
 }
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Path
 
-from libs.common.access import Reader, allows
+from libs.common.access import allows
 from libs.common.database import Database
 from libs.common.http import api_router, database_of
 from libs.common.keys import Principal
@@ -17,6 +17,7 @@ from services.alerts.backtests.shown import Backtest
 
 router = api_router()
 Alerts = Annotated[Database, database_of("alerts")]
+# A backtest names the units of the whole tree.
 Steward = Annotated[Principal, allows("steward", at_root=True)]
 Id = Annotated[str, Path(max_length=64, examples=["below-last-year"])]
 
@@ -45,7 +46,7 @@ async def backtest_rule(
 
 @router.get("/v1/rules/{id}/backtests")
 async def list_backtests(
-    id: Id, _: Reader, database: Alerts, limit: Limit = 20, cursor: Cursor = None
+    id: Id, _: Steward, database: Alerts, limit: Limit = 20, cursor: Cursor = None
 ) -> Page[Backtest]:
     """The backtests of a rule that were recorded, the newest first."""
     after = read_cursor(cursor, str)
@@ -58,7 +59,7 @@ async def list_backtests(
 async def get_backtest(
     id: Id,
     backtest: Annotated[str, Path(max_length=64)],
-    _: Reader,
+    _: Steward,
     database: Alerts,
 ) -> Backtest:
     """One backtest; `running` while months are missing."""
