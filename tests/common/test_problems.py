@@ -69,7 +69,7 @@ def test_a_document_has_both_languages_and_leads_with_one(
 def test_every_kind_has_a_status_of_its_own() -> None:
     statuses = [kind.status for kind in KINDS]
 
-    assert statuses == [400, 401, 403, 404, 405, 409, 413, 415, 422, 503]
+    assert statuses == [400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 503]
 
 
 def test_faults_are_listed_by_pointer_up_to_a_limit() -> None:

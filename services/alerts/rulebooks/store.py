@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from libs.common.database import Connection, Row
+from libs.common.database import Connection, Row, insert_many
 from services.alerts.domain.rule_life import Change, RuleState
 
 
@@ -173,9 +173,7 @@ async def replace_shadow(
         period,
         units,
     )
-    await connection.copy_records_to_table(
-        "shadow_decision", schema_name="alerts", columns=_SHADOW, records=judged
-    )
+    await insert_many(connection, "alerts.shadow_decision", _SHADOW, judged)
 
 
 async def forget_shadow(connection: Connection, rule: str) -> None:
