@@ -53,6 +53,11 @@ class Api:
         """The answer to PUT."""
         return await self._ask("PUT", path, json=body)
 
+    async def put_text(self, path: str, text: str) -> Any:
+        """The answer to PUT of a rule file."""
+        kind = {"content-type": "application/yaml"}
+        return await self._ask("PUT", path, content=text.encode(), headers=kind)
+
     async def post(self, path: str, body: object = None, **query: object) -> Any:
         """The answer to POST."""
         return await self._ask("POST", path, json=body, params=query)

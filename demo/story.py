@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from demo import golden, later, silence
+from demo import golden, later, silence, trial
 from demo.api import Api
 from demo.telling import Say, body, send, vi
 
@@ -25,6 +25,7 @@ async def tell(api: Api, receiver: str, say: Say) -> list[str]:
     await _bac_giang(api, say)
     await _thai_nguyen(api, say)
     told = {"round_trip": round_trip, **await later.tell(api, say)}
+    told["trial"] = await trial.tell(api, say)
     await _duties(api, say)
     told["silence"] = await silence.tell(api, receiver, subscription, say)
     await _what_arrived(api, receiver, subscription, say)
