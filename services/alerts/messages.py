@@ -10,6 +10,7 @@ from typing import Any
 from libs.common.clock import written
 from libs.common.database import Row
 from libs.common.ids import new_id
+from libs.common.obligations import Return
 from services.alerts import shown
 from services.alerts.domain.escalation import ANNOUNCED, Change
 from services.alerts.domain.rules import Visibility
@@ -45,6 +46,18 @@ def of_report(row: Row, now: datetime) -> Message:
     data = {name: row[name] for name in names}
     data["received_at"] = written(row["received_at"])
     return event(type, row["unit"], data, now)
+
+
+def of_missing(one: Return, period: str, now: datetime) -> Message:
+    """A report that is owed and had not come when its last day in time was over."""
+    data = {
+        "unit": one.unit,
+        "period": period,
+        "obligation": one.obligation,
+        "due_on": one.due_on.isoformat(),
+        "lacks": [{"measure": m, "category": c} for m, c in one.lacks],
+    }
+    return event("report.missing", one.unit, data, now)
 
 
 def of_closing(row: Row, now: datetime) -> Message:

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from libs.common import clock
 from libs.common.database import Connection, Database
 from libs.common.periods import Period
-from services.alerts import evaluation, store
+from services.alerts import evaluation, messages, outbox, store
 from services.alerts.cases.sweeping import sweep
 from services.alerts.domain.deadlines import midnight
 from services.alerts.domain.escalation import OF_THE_DAY
@@ -20,6 +20,7 @@ from services.alerts.domain.rules import Rule
 from services.alerts.domain.watching import Watch
 from services.alerts.duties.inheritance import pass_on
 from services.alerts.evaluation import Judge, ready_rules
+from services.alerts.subjects import missed_on
 
 MOST_DAYS = 40
 """Days that are caught up one by one; of a longer sleep only the last are."""
@@ -47,12 +48,13 @@ async def next_day(database: Database, judge: Judge) -> bool:
 
 
 async def _judge_reports(connection: Connection, judge: Judge, day: date) -> None:
-    """Months whose reports may be late on this day."""
-    if not judge.engines[Watch.MISSING_REPORT].rules:
-        return
+    """Months whose reports may be late on this day, and those late since its start."""
     if not await store.obligations(connection):
         return
     for period in _months_before(day):
+        await _tell_of_missing(connection, period, day)
+        if not judge.engines[Watch.MISSING_REPORT].rules:
+            continue
         await evaluation.evaluate(
             connection,
             judge,
@@ -60,6 +62,15 @@ async def _judge_reports(connection: Connection, judge: Judge, day: date) -> Non
             now=midnight(day),
             watches=(Watch.MISSING_REPORT,),
         )
+
+
+async def _tell_of_missing(connection: Connection, period: Period, day: date) -> None:
+    """Each day is judged once, so each missing report is told of once."""
+    now = midnight(day)
+    yesterday = day - timedelta(days=1)
+    missed = await missed_on(connection, period, yesterday, now)
+    told = [messages.of_missing(one.returned, period.code, now) for one in missed]
+    await outbox.announce(connection, told)
 
 
 def _months_before(day: date) -> list[Period]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -67,6 +67,15 @@ def _scored(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What became of a report that a unit owes under one obligation."""
+
+    returned: Return
+    unit_name: str
+    unit_kind: str
+
+
 async def owed_reports(
     connection: Connection,
     period: Period,
@@ -76,24 +85,48 @@ async def owed_reports(
 ) -> list[Subject]:
     """Every unit that owes a report of a period, once: by what it owes first."""
     is_working = await working_days.calendar(connection)
-    owed: dict[str, tuple[Return, str, str]] = {}
+    owed: dict[str, Owed] = {}
+    async for one in _owed(connection, period, is_working, now):
+        code = one.returned.unit
+        if units is None or code in units:
+            before = owed.get(code)
+            if before is None or _sooner(one.returned, before.returned):
+                owed[code] = one
+    return list(_subjects(owed, period, at, is_working))
+
+
+async def missed_on(
+    connection: Connection, period: Period, day: date, now: datetime
+) -> list[Owed]:
+    """Reports of a period whose last day in time this was, and that had not come."""
+    is_working = await working_days.calendar(connection)
+    found = [one async for one in _owed(connection, period, is_working, now, day)]
+    return [one for one in found if one.returned.state is State.MISSING]
+
+
+async def _owed(
+    connection: Connection,
+    period: Period,
+    is_working: IsWorking,
+    now: datetime,
+    due_on: date | None = None,
+) -> AsyncIterator[Owed]:
+    """Each report that is owed, of all obligations or of those due on a day."""
     obligations = [
-        one
+        (one, due)
         for one in map(Obligation.of, await store.obligations(connection))
         if one.binds(period)
+        for due in [one.due_on(period, is_working)]
+        if due_on is None or due == due_on
     ]
     came = await store.arrivals(connection, period.code) if obligations else {}
-    for one in obligations:
+    for one, due in obligations:
         below = await keys.subtree(connection, [one.under], period.end)
-        due_on = one.due_on(period, is_working)
         for row in await store.units_of_kind(connection, one.kind, period.end):
             code = row["code"]
-            if code in below and (units is None or code in units):
-                found = returned(one, code, due_on, came.get(code, {}), now)
-                before = owed.get(code)
-                if before is None or _sooner(found, before[0]):
-                    owed[code] = found, row["name"], one.kind
-    return list(_subjects(owed, period, at, is_working))
+            if code in below:
+                found = returned(one, code, due, came.get(code, {}), now)
+                yield Owed(found, row["name"], one.kind)
 
 
 def _sooner(one: Return, other: Return) -> bool:
@@ -106,22 +139,23 @@ def _came(one: Return) -> bool:
 
 
 def _subjects(
-    owed: Mapping[str, tuple[Return, str, str]],
+    owed: Mapping[str, Owed],
     period: Period,
     at: date,
     is_working: IsWorking,
 ) -> Iterator[Subject]:
-    for unit, (one, name, kind) in sorted(owed.items()):
+    for unit, each in sorted(owed.items()):
+        one = each.returned
         until = at if one.complete_at is None else one.complete_at.date()
         late = between(one.due_on, until, is_working)
         yield Subject(
             unit,
-            name,
+            each.unit_name,
             None,
             None,
             {
                 "unit.code": unit,
-                "unit.kind": kind,
+                "unit.kind": each.unit_kind,
                 "at": at.toordinal(),
                 "period.months": period.months,
                 "period.end": period.end.toordinal(),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from tests.support.subscriber import subscriber
 from tests.support.world import World, until
 
 pytestmark = pytest.mark.anyio
@@ -61,6 +63,39 @@ async def owing(world: World) -> World:
     body = {"obligations": [OBLIGATION]}
     (await world.admin.put("/v1/obligations", json=body)).raise_for_status()
     return world
+
+
+async def test_subscribers_hear_once_of_each_report_that_is_missing(
+    owing: World,
+) -> None:
+    async with subscriber() as there:
+
+        async def heard() -> bool:
+            return bool(there.posts)
+
+        wish = {"url": there.url, "types": ["report.missing"]}
+        (await owing.admin.post("/v1/subscriptions", json=wish)).raise_for_status()
+        await clock_at(owing, "2022-04-02T08:00:00+07:00")
+        await send(owing, report("A", "2022M06", 1, "cases", "money"))
+        await send(owing, report("B", "2022M06", 1, "cases"))
+
+        await clock_at(owing, "2022-04-20T08:00:00+07:00")
+        await until(heard)
+
+    sent = await owing.owner.fetch(
+        "SELECT body FROM alerts.message WHERE type = 'report.missing'"
+    )
+    assert [post.body for post in there.posts] == [row["body"] for row in sent]
+    (event,) = [json.loads(row["body"]) for row in sent]
+    assert event["time"] == "2022-04-07T00:00:00+07:00"
+    assert event["subject"] == "B"
+    assert event["data"] == {
+        "unit": "B",
+        "period": "2022M06",
+        "obligation": "thang-tinh",
+        "due_on": "2022-04-06",
+        "lacks": [{"measure": "money", "category": "all"}],
+    }
 
 
 async def test_a_report_is_missed_at_the_first_moment_after_its_day(

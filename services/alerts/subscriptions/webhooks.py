@@ -1,7 +1,7 @@
 """What subscribers get, as the OpenAPI document describes it: one entry per type."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Generic, Literal, NotRequired, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from fastapi import APIRouter, Header
 from pydantic import BaseModel
@@ -41,12 +41,21 @@ class ReportNews(TypedDict):
     received_at: str | None
 
 
+class Lacking(TypedDict):
+    """A row that a report must hold and that is not there."""
+
+    measure: str
+    category: str
+
+
 class ReportMissing(TypedDict):
-    """A report that is owed and did not come."""
+    """A report whose last day in time is over, and the rows that it lacks."""
 
     unit: str
     period: str
-    form: NotRequired[str | None]
+    obligation: str
+    due_on: str
+    lacks: list[Lacking]
 
 
 class ClosingNews(TypedDict):
