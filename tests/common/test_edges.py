@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ import pytest
 from fastapi import Request
 
 from libs.common.service import create_app
+from services import process
 from services.process import Which, build
 from tests.support.world import World, settings_for
 
@@ -68,3 +70,13 @@ async def test_forwarded_addresses_are_believed_of_named_proxies_alone(
         answer = await client.get("/who", headers={"x-forwarded-for": forwarded})
 
     assert answer.json() == known_as
+
+
+def test_what_is_accepted_sends_each_piece_at_once() -> None:
+    with (
+        process.listen("127.0.0.1", 0) as listening,
+        socket.create_connection(listening.getsockname()),
+    ):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
