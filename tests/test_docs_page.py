@@ -32,10 +32,13 @@ FLAGS = (
 )
 FROM_AFAR = {"http", "https", "ws", "wss"}
 
-pytestmark = pytest.mark.skipif(
-    not (BROWSER and DRIVER),
-    reason="needs a browser and its driver: apt-get install chromium chromium-driver",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (BROWSER and DRIVER),
+        reason="needs a browser and its driver: apt-get install chromium chromium-driver",
+    ),
+]
 
 
 class Page:

@@ -28,6 +28,7 @@ from libs.common import keys
 from tests.support.processes import database, finished, started
 from tests.support.world import SECRET, START, sample
 
+pytestmark = pytest.mark.slow
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

@@ -19,6 +19,7 @@ from libs.common import postgres
 from tests.support.processes import Process, client, started, until
 from tests.support.world import START, sample
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 KEY = "admin key (shown once): "
 

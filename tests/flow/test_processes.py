@@ -26,6 +26,7 @@ from tests.support.processes import (
 )
 from tests.support.world import sample
 
+pytestmark = pytest.mark.slow
 SERVICES = ("ingest", "scoring", "alerts")
 
 
