@@ -16,6 +16,7 @@ from services.scoring.past import (
     TOGETHER,
     TOUCHED,
     WORKLOAD,
+    rate_of,
 )
 
 CUMULATIVE = ("completed", "terminated", "newly_accepted", "entrusted")
@@ -99,15 +100,86 @@ def _apportioned(name: str) -> str:
 # count. A year or a month earlier only those are summed that did not report themselves.
 _COUNTED = ("done", "enforceable", "illustrative", *_SUMMED)
 _COUNTS = ", ".join(_COUNTED)
+
+
+def _cut(period: str, also: str = "") -> str:
+    """What was reported for one period; its rate is worked out once for each row."""
+    return f"""SELECT {_CELL}, {rate_of("f")} AS rate, {_COUNTS}{also}
+  FROM (SELECT {_CELL}, published_rate, {_COUNTS}{also}
+    FROM scoring.rated_figure WHERE period = {period} AND {TOUCHED} OFFSET 0) f"""
+
+
 _SUMS = f"""
--- One cut at a time: rows of one period sort much faster than those of three.
-figures AS MATERIALIZED (SELECT {_CELL}, rate, revision, done_basis, {_COUNTS}
-  FROM scoring.rated_figure WHERE period = $1 AND {TOUCHED}),
-figures_before AS MATERIALIZED (SELECT {_CELL}, rate, {_COUNTS}
-  FROM scoring.rated_figure WHERE period = $3 AND {TOUCHED}),
-figures_previous AS MATERIALIZED (SELECT {_CELL}, rate, {_COUNTS}
-  FROM scoring.rated_figure WHERE period = $5 AND {TOUCHED}),
-reported AS MATERIALIZED (
+figures AS MATERIALIZED ({_cut("$1", ", revision, done_basis")}),
+figures_before AS MATERIALIZED ({_cut("$3")}),
+figures_previous AS MATERIALIZED ({_cut("$5")}),
+reported AS NOT MATERIALIZED (
+  SELECT $1 AS period, {_CELL}, {_COUNTS} FROM figures
+  UNION ALL SELECT $3, {_CELL}, {_COUNTS} FROM figures_before
+  UNION ALL SELECT $5, {_CELL}, {_COUNTS} FROM figures_previous),
+counted AS NOT MATERIALIZED (
+  SELECT * FROM reported WHERE done IS NOT NULL AND enforceable IS NOT NULL),
+whole AS MATERIALIZED (
+  SELECT tree.period, tree.code, cell.measure, cell.category
+  FROM tree CROSS JOIN (SELECT DISTINCT measure, category FROM figures) cell
+  LEFT JOIN reported own ON own.period = tree.period AND own.unit = tree.code
+    AND own.measure = cell.measure AND own.category = cell.category
+  WHERE NOT is_bottom AND (own.unit IS NULL OR tree.period = $1)),
+downward AS (
+  SELECT w.*, tree.code AS unit, is_bottom, {_COUNTS}
+  FROM whole w JOIN tree ON tree.period = w.period AND tree.parent = w.code
+  LEFT JOIN counted c ON c.period = w.period AND c.unit = tree.code
+    AND c.measure = w.measure AND c.category = w.category
+  UNION ALL
+  SELECT d.period, d.code, d.measure, d.category, tree.code, tree.is_bottom,
+    {", ".join(f"c.{name}" for name in _COUNTED)}
+  FROM downward d JOIN tree ON tree.period = d.period AND tree.parent = d.unit
+  LEFT JOIN counted c ON c.period = d.period AND c.unit = tree.code
+    AND c.measure = d.measure AND c.category = d.category
+  WHERE d.done IS NULL),
+sums AS MATERIALIZED (
+  SELECT period, code AS unit, measure, category, sum(done)::bigint AS done,
+    sum(enforceable)::bigint AS enforceable, bool_or(illustrative) AS illustrative,
+    {", ".join(_whole_sum(name) for name in _SUMMED)}
+  FROM downward GROUP BY period, code, measure, category
+  HAVING NOT bool_or(is_bottom AND done IS NULL)
+    AND sum(enforceable) <= 9007199254740991),
+"""
+
+
+def _summed(figures: str, period: str, basis: str = "") -> str:
+    """The sums of children where nothing was reported."""
+    return f"""
+  SELECT s.unit, s.measure, s.category, s.done, s.enforceable,
+    scoring.published_rate(s.done, s.enforceable), s.illustrative{basis},
+    {", ".join(f"s.{name}" for name in _SUMMED)}
+  FROM sums s LEFT JOIN {figures} f ON f.unit = s.unit
+    AND f.measure = s.measure AND f.category = s.category
+  WHERE s.period = {period} AND f.unit IS NULL"""
+
+
+_FIGURE = f"{_CELL}, done, enforceable, rate, illustrative"
+_ROWS = f"""
+-- A number for what is ranked together sorts faster than three words.
+place AS MATERIALIZED (
+  SELECT measure, category, kind, (row_number() OVER ())::int AS place
+  FROM (SELECT DISTINCT measure, category FROM figures) cell
+  CROSS JOIN (SELECT DISTINCT kind FROM tree WHERE period = $1) kinds),
+now AS MATERIALIZED (
+  SELECT *, kind <> 'national' AND rate IS NOT NULL AS is_ranked,
+    rank() OVER better AS position,
+    count(*) OVER (PARTITION BY place) AS of,
+    count(*) OVER better AS as_good
+  FROM (SELECT rows.*, tree.kind, CASE WHEN rate IS NULL THEN -place ELSE place END AS place
+    FROM (SELECT {_FIGURE}, revision, done_basis, {_COLUMNS} FROM figures
+      UNION ALL {_summed("figures", "$1", ", 0, 'rolled_up'")}) rows
+    JOIN tree ON tree.period = $1 AND tree.code = rows.unit
+    JOIN place ON place.measure = rows.measure AND place.category = rows.category
+      AND place.kind = tree.kind) placed
+  WINDOW better AS (PARTITION BY place ORDER BY rate DESC)),
+before AS MATERIALIZED ({_cut("$3")}),
+figures_previous AS MATERIALIZED ({_cut("$5")}),
+reported AS NOT MATERIALIZED (
   SELECT $1 AS period, {_CELL}, {_COUNTS} FROM figures
   UNION ALL SELECT $3, {_CELL}, {_COUNTS} FROM figures_before
   UNION ALL SELECT $5, {_CELL}, {_COUNTS} FROM figures_previous),
@@ -228,7 +300,7 @@ _FLOWS = ", ".join(_since_october(name) for name in ("done", *CUMULATIVE))
 CARDS = f"""
 WITH RECURSIVE {_TREE} {_SUMS} {_ROWS} {_PREVIOUS} {_RESTATED} {_TARGETS} {SERIES}
 {WORKLOAD} {TOGETHER}
-card (unit, measure, category, {", ".join(VALUES)}) AS MATERIALIZED (
+card (unit, measure, category, {", ".join(VALUES)}) AS (
 SELECT now.unit, now.measure, now.category, now.revision, now.illustrative,
   now.done, now.enforceable, now.done_basis, now.rate,
   nearest.rate, nearest.operator, nearest.document, nearest.unit,
