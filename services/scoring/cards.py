@@ -70,8 +70,9 @@ standing AS MATERIALIZED (
   SELECT period, code, kind, parent FROM slot
   JOIN platform.unit ON valid_from <= day AND (valid_to IS NULL OR valid_to > day)),
 tree AS MATERIALIZED (
-  SELECT standing.*, child.parent IS NULL AS is_bottom FROM standing
-  LEFT JOIN (SELECT DISTINCT period, parent FROM standing) child
+  SELECT standing.*, children, children IS NULL AS is_bottom FROM standing
+  LEFT JOIN (SELECT period, parent, count(*) AS children FROM standing
+    GROUP BY period, parent) child
     ON child.period = standing.period AND child.parent = standing.code),
 above AS MATERIALIZED (
   SELECT code, code AS ancestor, 0 AS steps FROM tree WHERE period = $1
@@ -84,9 +85,8 @@ above AS MATERIALIZED (
 
 def _whole_sum(name: str) -> str:
     """A column's sum where every part that is counted gives it."""
-    return (
-        f"CASE WHEN count(done) = count({name}) THEN sum({name})::bigint END AS {name}"
-    )
+    whole = f"count(c.done) = count(c.{name})"
+    return f"CASE WHEN {whole} THEN sum(c.{name})::bigint END AS {name}"
 
 
 def _apportioned(name: str) -> str:
@@ -100,6 +100,18 @@ def _apportioned(name: str) -> str:
 # count. A year or a month earlier only those are summed that did not report themselves.
 _COUNTED = ("done", "enforceable", "illustrative", *_SUMMED)
 _COUNTS = ", ".join(_COUNTED)
+_TOTALS = f"""sum(c.done)::bigint AS done, sum(c.enforceable) AS enforceable,
+    bool_or(c.illustrative) AS illustrative, {", ".join(map(_whole_sum, _SUMMED))}"""
+_SUM = f"""measure, category, done, enforceable::bigint AS enforceable, illustrative,
+    {_COLUMNS}"""
+
+
+def _unreported(figures: str, period: str) -> str:
+    """The units of a cut that have units below them and did not report themselves."""
+    return f"""SELECT period, code, cell.measure, cell.category, children
+  FROM tree CROSS JOIN cell WHERE NOT is_bottom AND period = {period}
+    AND NOT EXISTS (SELECT FROM {figures} own WHERE own.unit = code
+      AND own.measure = cell.measure AND own.category = cell.category)"""
 
 
 def _cut(period: str, also: str = "") -> str:
@@ -119,17 +131,27 @@ reported AS NOT MATERIALIZED (
   UNION ALL SELECT $5, {_CELL}, {_COUNTS} FROM figures_previous),
 counted AS NOT MATERIALIZED (
   SELECT * FROM reported WHERE done IS NOT NULL AND enforceable IS NOT NULL),
+cell AS MATERIALIZED (SELECT DISTINCT measure, category FROM figures),
 whole AS MATERIALIZED (
-  SELECT tree.period, tree.code, cell.measure, cell.category
-  FROM tree CROSS JOIN (SELECT DISTINCT measure, category FROM figures) cell
-  LEFT JOIN reported own ON own.period = tree.period AND own.unit = tree.code
-    AND own.measure = cell.measure AND own.category = cell.category
-  WHERE NOT is_bottom AND (own.unit IS NULL OR tree.period = $1)),
-downward AS (
-  SELECT w.*, tree.code AS unit, is_bottom, {_COUNTS}
+  SELECT period, code, measure, category, children FROM tree CROSS JOIN cell
+  WHERE NOT is_bottom AND period = $1
+  UNION ALL {_unreported("figures_before", "$3")}
+  UNION ALL {_unreported("figures_previous", "$5")}),
+-- Mostly all children reported counts; only where some did not is there a way down.
+direct AS MATERIALIZED (
+  SELECT w.period, w.code, w.measure, w.category, count(*) = min(w.children) AS complete,
+    {_TOTALS}
   FROM whole w JOIN tree ON tree.period = w.period AND tree.parent = w.code
-  LEFT JOIN counted c ON c.period = w.period AND c.unit = tree.code
+  JOIN counted c ON c.period = w.period AND c.unit = tree.code
     AND c.measure = w.measure AND c.category = w.category
+  GROUP BY w.period, w.code, w.measure, w.category),
+downward AS (
+  SELECT w.period, w.code, w.measure, w.category, w.code AS unit, false AS is_bottom,
+    {", ".join(f"c.{name}" for name in _COUNTED)}
+  FROM whole w LEFT JOIN counted c ON false
+  LEFT JOIN direct d ON d.period = w.period AND d.code = w.code
+    AND d.measure = w.measure AND d.category = w.category
+  WHERE d.complete IS NOT TRUE
   UNION ALL
   SELECT d.period, d.code, d.measure, d.category, tree.code, tree.is_bottom,
     {", ".join(f"c.{name}" for name in _COUNTED)}
@@ -138,12 +160,13 @@ downward AS (
     AND c.measure = d.measure AND c.category = d.category
   WHERE d.done IS NULL),
 sums AS MATERIALIZED (
-  SELECT period, code AS unit, measure, category, sum(done)::bigint AS done,
-    sum(enforceable)::bigint AS enforceable, bool_or(illustrative) AS illustrative,
-    {", ".join(_whole_sum(name) for name in _SUMMED)}
-  FROM downward GROUP BY period, code, measure, category
-  HAVING NOT bool_or(is_bottom AND done IS NULL)
-    AND sum(enforceable) <= 9007199254740991),
+  SELECT period, unit, {_SUM} FROM (
+    SELECT period, code AS unit, measure, category, {_COUNTS} FROM direct WHERE complete
+    UNION ALL
+    SELECT period, code, measure, category, {_TOTALS} FROM downward c
+    GROUP BY period, code, measure, category
+    HAVING NOT bool_or(is_bottom AND done IS NULL)) summed
+  WHERE enforceable <= 9007199254740991),
 """
 
 
@@ -163,8 +186,7 @@ _ROWS = f"""
 -- A number for what is ranked together sorts faster than three words.
 place AS MATERIALIZED (
   SELECT measure, category, kind, (row_number() OVER ())::int AS place
-  FROM (SELECT DISTINCT measure, category FROM figures) cell
-  CROSS JOIN (SELECT DISTINCT kind FROM tree WHERE period = $1) kinds),
+  FROM cell CROSS JOIN (SELECT DISTINCT kind FROM tree WHERE period = $1) kinds),
 now AS MATERIALIZED (
   SELECT *, kind <> 'national' AND rate IS NOT NULL AS is_ranked,
     rank() OVER better AS position,
@@ -177,65 +199,6 @@ now AS MATERIALIZED (
     JOIN place ON place.measure = rows.measure AND place.category = rows.category
       AND place.kind = tree.kind) placed
   WINDOW better AS (PARTITION BY place ORDER BY rate DESC)),
-before AS MATERIALIZED ({_cut("$3")}),
-figures_previous AS MATERIALIZED ({_cut("$5")}),
-reported AS NOT MATERIALIZED (
-  SELECT $1 AS period, {_CELL}, {_COUNTS} FROM figures
-  UNION ALL SELECT $3, {_CELL}, {_COUNTS} FROM figures_before
-  UNION ALL SELECT $5, {_CELL}, {_COUNTS} FROM figures_previous),
-counted AS NOT MATERIALIZED (
-  SELECT * FROM reported WHERE done IS NOT NULL AND enforceable IS NOT NULL),
-whole AS MATERIALIZED (
-  SELECT tree.period, tree.code, cell.measure, cell.category
-  FROM tree CROSS JOIN (SELECT DISTINCT measure, category FROM figures) cell
-  LEFT JOIN reported own ON own.period = tree.period AND own.unit = tree.code
-    AND own.measure = cell.measure AND own.category = cell.category
-  WHERE NOT is_bottom AND (own.unit IS NULL OR tree.period = $1)),
-downward AS (
-  SELECT w.*, tree.code AS unit, is_bottom, {_COUNTS}
-  FROM whole w JOIN tree ON tree.period = w.period AND tree.parent = w.code
-  LEFT JOIN counted c ON c.period = w.period AND c.unit = tree.code
-    AND c.measure = w.measure AND c.category = w.category
-  UNION ALL
-  SELECT d.period, d.code, d.measure, d.category, tree.code, tree.is_bottom,
-    {", ".join(f"c.{name}" for name in _COUNTED)}
-  FROM downward d JOIN tree ON tree.period = d.period AND tree.parent = d.unit
-  LEFT JOIN counted c ON c.period = d.period AND c.unit = tree.code
-    AND c.measure = d.measure AND c.category = d.category
-  WHERE d.done IS NULL),
-sums AS MATERIALIZED (
-  SELECT period, code AS unit, measure, category, sum(done)::bigint AS done,
-    sum(enforceable)::bigint AS enforceable, bool_or(illustrative) AS illustrative,
-    {", ".join(_whole_sum(name) for name in _SUMMED)}
-  FROM downward GROUP BY period, code, measure, category
-  HAVING NOT bool_or(is_bottom AND done IS NULL)
-    AND sum(enforceable) <= 9007199254740991),
-"""
-
-
-def _summed(figures: str, period: str, basis: str = "") -> str:
-    """The sums of children where nothing was reported."""
-    return f"""
-  SELECT s.unit, s.measure, s.category, s.done, s.enforceable,
-    scoring.published_rate(s.done, s.enforceable), s.illustrative{basis},
-    {", ".join(f"s.{name}" for name in _SUMMED)}
-  FROM sums s LEFT JOIN {figures} f ON f.unit = s.unit
-    AND f.measure = s.measure AND f.category = s.category
-  WHERE s.period = {period} AND f.unit IS NULL"""
-
-
-_FIGURE = f"{_CELL}, done, enforceable, rate, illustrative"
-_ROWS = f"""
-now AS MATERIALIZED (
-  SELECT rows.*, kind,
-    kind <> 'national' AND rate IS NOT NULL AS is_ranked,
-    rank() OVER better AS position,
-    count(*) OVER (PARTITION BY measure, category, kind, rate IS NULL) AS of,
-    count(*) OVER better AS as_good
-  FROM (SELECT {_FIGURE}, revision, done_basis, {_COLUMNS} FROM figures
-    UNION ALL {_summed("figures", "$1", ", 0, 'rolled_up'")}) rows
-  JOIN tree ON tree.period = $1 AND tree.code = rows.unit
-  WINDOW better AS (PARTITION BY measure, category, kind, rate IS NULL ORDER BY rate DESC)),
 before AS MATERIALIZED (
   SELECT {_FIGURE}, 'as_reported' AS basis, {_COLUMNS} FROM figures_before
   UNION ALL {_summed("figures_before", "$3", ", 'rolled_up'")}),

@@ -64,7 +64,7 @@ AND ($3::text[] IS NULL OR s.category = ANY($3)) AND NOT EXISTS (
 # The planner knows nothing of the sizes of these parts, and a loop inside a loop over
 # a national month takes minutes; hashing is never much slower, compiling always.
 _PLANNED = """
-SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off;
+SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_sort = off;
 SET LOCAL jit = off; SET LOCAL work_mem = '64MB'; SET LOCAL random_page_cost = 1.1
 """
 
