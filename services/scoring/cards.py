@@ -170,15 +170,13 @@ sums AS MATERIALIZED (
 """
 
 
-def _summed(figures: str, period: str, basis: str = "") -> str:
-    """The sums of children where nothing was reported."""
+def _summed(period: str, basis: str = "") -> str:
+    """The sums of children of a cut."""
     return f"""
   SELECT s.unit, s.measure, s.category, s.done, s.enforceable,
     scoring.published_rate(s.done, s.enforceable), s.illustrative{basis},
     {", ".join(f"s.{name}" for name in _SUMMED)}
-  FROM sums s LEFT JOIN {figures} f ON f.unit = s.unit
-    AND f.measure = s.measure AND f.category = s.category
-  WHERE s.period = {period} AND f.unit IS NULL"""
+  FROM sums s WHERE s.period = {period}"""
 
 
 _FIGURE = f"{_CELL}, done, enforceable, rate, illustrative"
@@ -194,23 +192,25 @@ now AS MATERIALIZED (
     count(*) OVER better AS as_good
   FROM (SELECT rows.*, tree.kind, CASE WHEN rate IS NULL THEN -place ELSE place END AS place
     FROM (SELECT {_FIGURE}, revision, done_basis, {_COLUMNS} FROM figures
-      UNION ALL {_summed("figures", "$1", ", 0, 'rolled_up'")}) rows
+      UNION ALL {_summed("$1", ", 0, 'rolled_up'")}
+        AND ({_CELL}) NOT IN (SELECT {_CELL} FROM figures WHERE unit IN (
+          SELECT code FROM tree WHERE period = $1 AND NOT is_bottom))) rows
     JOIN tree ON tree.period = $1 AND tree.code = rows.unit
     JOIN place ON place.measure = rows.measure AND place.category = rows.category
       AND place.kind = tree.kind) placed
   WINDOW better AS (PARTITION BY place ORDER BY rate DESC)),
-before AS MATERIALIZED (
+before AS NOT MATERIALIZED (
   SELECT {_FIGURE}, 'as_reported' AS basis, {_COLUMNS} FROM figures_before
-  UNION ALL {_summed("figures_before", "$3", ", 'rolled_up'")}),
+  UNION ALL {_summed("$3", ", 'rolled_up'")}),
 """
 
 # The month end before of a unit that others became since is the sum of what they had.
 _PREVIOUS = f"""
 {line_of("inheritance", "$6")},
-previous_own AS MATERIALIZED (
+previous_own AS NOT MATERIALIZED (
   SELECT {_FIGURE}, {_COLUMNS} FROM figures_previous
-  UNION ALL {_summed("figures_previous", "$5")}),
-previous AS MATERIALIZED (
+  UNION ALL {_summed("$5")}),
+previous AS NOT MATERIALIZED (
   SELECT * FROM previous_own
   UNION ALL SELECT {_CELL}, done, enforceable,
     CASE WHEN done <= enforceable THEN scoring.published_rate(done, enforceable) END,
