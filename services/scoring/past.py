@@ -69,18 +69,12 @@ def rate_of(of: str) -> str:
 
 def _flow(name: str) -> str:
     """A month's own flow; October's is its cut itself."""
-    return (
-        f"CASE WHEN follows THEN {name} - {name}_before WHEN months = 1 THEN {name} END"
-    )
+    return f"s.{name} - CASE WHEN s.months = 1 THEN 0 ELSE b.{name} END"
 
 
 _SHARE = """CASE WHEN enforceable <= to_enforce
       THEN scoring.hundredths(enforceable, to_enforce) END"""
 _STOCKS = "done, enforceable, published_rate, to_enforce, entrusted, separate_ledger"
-_BEFORE = ", ".join(
-    f"lag({name}) OVER past AS {name}_before"
-    for name in ("share", "separate_ledger", "entrusted", "done")
-)
 
 # $13 the months of two years, this one last; $14 the day before the first of them ended.
 # A month without a comparison neither breaks a run nor makes it longer. A unit that
@@ -117,16 +111,14 @@ runs AS (
     FROM compared WHERE below IS NOT NULL) c
   GROUP BY unit, measure HAVING max(idx) = 25),
 moves AS MATERIALIZED (
-  SELECT unit, measure, idx,
-    CASE WHEN follows THEN 100 * (share_before - share) END AS reclassified,
-    scoring.ten_thousandths(CASE WHEN follows THEN separate_ledger - separate_ledger_before
-      END, to_enforce) AS separate_ledger,
-    scoring.ten_thousandths({_flow("entrusted")}, to_enforce) AS entrusted,
-    scoring.ten_thousandths({_flow("done")}, to_enforce) AS done,
+  SELECT s.unit, s.measure, s.idx, 100 * (b.share - s.share) AS reclassified,
+    scoring.ten_thousandths(s.separate_ledger - b.separate_ledger, s.to_enforce)
+      AS separate_ledger,
+    scoring.ten_thousandths({_flow("entrusted")}, s.to_enforce) AS entrusted,
+    scoring.ten_thousandths({_flow("done")}, s.to_enforce) AS done,
     {_flow("done")} AS month_done
-  FROM (SELECT unit, measure, idx, months, to_enforce, share, separate_ledger, entrusted,
-      done, months > 1 AND lag(idx) OVER past = idx - 1 AS follows, {_BEFORE}
-    FROM series WINDOW past AS (PARTITION BY unit, measure ORDER BY idx)) s),
+  FROM series s LEFT JOIN series b ON b.unit = s.unit AND b.measure = s.measure
+    AND b.idx = s.idx - 1 AND s.months > 1),
 middle AS MATERIALIZED (
   SELECT unit, measure, {_MEDIANS},
     percentile_disc(0.5) WITHIN GROUP (ORDER BY month_done) AS usual_done
