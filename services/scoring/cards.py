@@ -106,12 +106,17 @@ _SUM = f"""measure, category, done, enforceable::bigint AS enforceable, illustra
     {_COLUMNS}"""
 
 
+def _own(figures: str, period: str) -> str:
+    """The rows that units above others reported themselves."""
+    return f"""(SELECT {_CELL} FROM {figures} WHERE unit IN (
+    SELECT code FROM tree WHERE period = {period} AND NOT is_bottom))"""
+
+
 def _unreported(figures: str, period: str) -> str:
     """The units of a cut that have units below them and did not report themselves."""
-    return f"""SELECT period, code, cell.measure, cell.category, children
+    return f"""SELECT period, code, measure, category, children
   FROM tree CROSS JOIN cell WHERE NOT is_bottom AND period = {period}
-    AND NOT EXISTS (SELECT FROM {figures} own WHERE own.unit = code
-      AND own.measure = cell.measure AND own.category = cell.category)"""
+    AND (code, measure, category) NOT IN {_own(figures, period)}"""
 
 
 def _cut(period: str, also: str = "") -> str:
@@ -139,12 +144,13 @@ whole AS MATERIALIZED (
   UNION ALL {_unreported("figures_previous", "$5")}),
 -- Mostly all children reported counts; only where some did not is there a way down.
 direct AS MATERIALIZED (
-  SELECT w.period, w.code, w.measure, w.category, count(*) = min(w.children) AS complete,
-    {_TOTALS}
-  FROM whole w JOIN tree ON tree.period = w.period AND tree.parent = w.code
-  JOIN counted c ON c.period = w.period AND c.unit = tree.code
-    AND c.measure = w.measure AND c.category = w.category
-  GROUP BY w.period, w.code, w.measure, w.category),
+  SELECT w.period, w.code, {", ".join(f"s.{name}" for name in ("measure", "category", *_COUNTED))}, parts = children AS complete
+  FROM (SELECT c.period, child.parent, c.measure, c.category, count(*) AS parts, {_TOTALS}
+    FROM counted c JOIN tree child ON child.period = c.period AND child.code = c.unit
+    WHERE (child.period, child.parent) IN (SELECT period, code FROM whole)
+    GROUP BY c.period, child.parent, c.measure, c.category) s
+  JOIN whole w ON w.period = s.period AND w.code = s.parent
+    AND w.measure = s.measure AND w.category = s.category),
 downward AS (
   SELECT w.period, w.code, w.measure, w.category, w.code AS unit, false AS is_bottom,
     {", ".join(f"c.{name}" for name in _COUNTED)}
@@ -193,8 +199,7 @@ now AS MATERIALIZED (
   FROM (SELECT rows.*, tree.kind, CASE WHEN rate IS NULL THEN -place ELSE place END AS place
     FROM (SELECT {_FIGURE}, revision, done_basis, {_COLUMNS} FROM figures
       UNION ALL {_summed("$1", ", 0, 'rolled_up'")}
-        AND ({_CELL}) NOT IN (SELECT {_CELL} FROM figures WHERE unit IN (
-          SELECT code FROM tree WHERE period = $1 AND NOT is_bottom))) rows
+        AND ({_CELL}) NOT IN {_own("figures", "$1")}) rows
     JOIN tree ON tree.period = $1 AND tree.code = rows.unit
     JOIN place ON place.measure = rows.measure AND place.category = rows.category
       AND place.kind = tree.kind) placed
