@@ -26,8 +26,11 @@ async def undeclared(connection: Connection, changed: Sequence[Changed]) -> Odd:
     unknown = used - await store.declared_categories(connection)
     odd = Odd()
     for one in changed if unknown else ():
-        index = one.report.index
-        for number, row in enumerate(one.report.rows):
+        index, rows = one.report.index, one.report.rows
+        if odd.is_full:
+            odd.more += sum(row.category in unknown for row in rows)
+            continue
+        for number, row in enumerate(rows):
             if row.category in unknown:
                 odd.note(partial(_undeclared, index, number, row.category))
     return odd
@@ -174,7 +177,11 @@ class _Held:
                 here, there = own[column], other[column]
                 if here == there or here is None or there is None:
                     continue
-                if column == _CONSTANT or (here < there) is self.earlier:
+                if column != _CONSTANT and (here < there) is not self.earlier:
+                    continue
+                if self.odd.is_full:
+                    self.odd.more += 1
+                else:
                     place = (report.index, number, column)
                     self.odd.note(partial(self._fall, *place, (here, there)))
         return lacking
