@@ -134,11 +134,11 @@ async def _counts_at(
     rows = await store.cumulative_counts(
         connection, list({*codes.values()}), list(codes), list(categories)
     )
-    found: dict[str, dict[Cell, tuple[int | None, ...]]] = {}
+    found: dict[str, dict[Cell, tuple[int | None, ...]]] = {unit: {} for unit in at}
     for row in rows:
-        values = tuple(row)
-        if codes[values[0]] == values[3]:
-            found.setdefault(values[0], {})[values[1:3]] = values[4:]
+        unit = row[0]
+        if codes[unit] == row[3]:
+            found[unit][row[1:3]] = row[4:]
     return found
 
 

@@ -208,10 +208,9 @@ async def current_rows(
         period,
         units,
     )
-    found: dict[str, dict[tuple[str, str], Stored]] = {}
+    found: dict[str, dict[tuple[str, str], Stored]] = {unit: {} for unit in units}
     for row in rows:
-        values = tuple(row)
-        found.setdefault(values[0], {})[values[1], values[2]] = values[3:]
+        found[row[0]][row[1:3]] = row[3:]
     return found
 
 
