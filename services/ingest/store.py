@@ -352,11 +352,13 @@ SELECT n.unit, n.measure, n.category, {", ".join(f"n.{name}" for name in CUMULAT
   {", ".join(f"o.{name}" for name in CUMULATIVE)}, o.unit IS NULL AS lacking
 FROM unnest($2::text[], $3::text[]) AS sent (unit, cut)
 JOIN ({_COUNTED} AND period = $1) n ON n.unit = sent.unit
-LEFT JOIN ({_COUNTED} AND period = ANY($3)) o ON o.unit = n.unit AND o.period = sent.cut
+LEFT JOIN ({_COUNTED} AND period = ANY($4)) o ON o.unit = n.unit AND o.period = sent.cut
   AND o.measure = n.measure AND o.category = n.category
 WHERE o.unit IS NULL OR n.{_NOT_CONSTANT} <> o.{_NOT_CONSTANT}
   OR {{falls}}
 """
+# Two months side by side, of sizes that the planner does not know.
+_HASHED = "SET LOCAL enable_nestloop = {0}; SET LOCAL enable_mergejoin = {0}"
 _HELD_AGAINST = {
     earlier: _HELD.format(
         falls=" OR ".join(f"n.{name} {sign} o.{name}" for name in _FALLING)
@@ -373,12 +375,15 @@ async def held_against(
     Unit, measure and category, the CUMULATIVE counts of the period and those of the
     cut, and last whether the cut lacks the row.
     """
-    # Two months side by side, of sizes that the planner does not know: hash them.
-    await connection.execute("SET LOCAL enable_nestloop = off")
+    await connection.execute(_HASHED.format("off"))
     rows = await connection.fetch(
-        _HELD_AGAINST[earlier], period, list(cuts), list(cuts.values())
+        _HELD_AGAINST[earlier],
+        period,
+        list(cuts),
+        list(cuts.values()),
+        list({*cuts.values()}),
     )
-    await connection.execute("SET LOCAL enable_nestloop = on")
+    await connection.execute(_HASHED.format("on"))
     return rows
 
 
