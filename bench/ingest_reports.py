@@ -47,31 +47,33 @@ def month(period: str, more: int = 0) -> dict[str, Any]:
             "unit": unit["code"],
             "period": period,
             "source": {"illustrative": True},
-            "figures": list(_rows(number, more)),
+            "figures": list(_rows(int(period[5:]), number, more)),
         }
         for number, unit in enumerate(tree()["units"])
     ]
     return {"money_in": "vnd", "reports": reports}
 
 
-def _rows(number: int, more: int) -> Iterator[dict[str, Any]]:
+def _rows(months: int, number: int, more: int) -> Iterator[dict[str, Any]]:
+    """Figures that grow with the working year and add up, as units send them."""
     for category in range(CATEGORIES):
         name = "all" if category == 0 else f"c{category}"
         for measure, scale in (("cases", 1), ("money", 1_000_000)):
-            enforceable = (1000 + number + category) * scale
-            done = (400 + number % 500 + category) * scale
+            accepted = 700 + months * (80 + number)
+            enforceable = accepted - 300
+            done = months * (20 + number % 50 + category)
             yield {
                 "measure": measure,
                 "category": name,
                 "carried_over": 700 * scale,
-                "newly_accepted": (800 + number) * scale,
-                "total_accepted": (1500 + number) * scale,
-                "to_enforce": enforceable + 300 * scale,
+                "newly_accepted": (accepted - 700) * scale,
+                "total_accepted": accepted * scale,
+                "to_enforce": accepted * scale,
                 "not_enforceable": 300 * scale,
-                "enforceable": enforceable,
-                "completed": done + more,
+                "enforceable": enforceable * scale,
+                "completed": done * scale + more,
                 "terminated": 7 * scale,
-                "in_progress": 50 * scale,
+                "in_progress": (enforceable - done - 7) * scale - more,
             }
 
 

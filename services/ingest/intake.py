@@ -145,8 +145,7 @@ def _checked(
         found.faults += wrong
         if report is not None and not wrong:
             found.reports.append(report)
-            for tell in noted:
-                found.odd.note(tell)
+            found.odd.note_all(noted)
     found.faults = list(dict.fromkeys(found.faults))
     return found
 
@@ -176,7 +175,7 @@ def _report(
     seen: dict[tuple[str, str], int] = {}
     for number, figure in enumerate(sent.figures):
         row = _row(figure)
-        if seen.setdefault(row.cell, number) != number:
+        if seen.setdefault((row.measure, row.category), number) != number:
             same = _same_row(seen[row.cell])
             place = f"/figures/{number}"
             wrong.append(fault(index, place, "duplicate_row", same))

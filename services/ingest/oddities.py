@@ -6,14 +6,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from operator import itemgetter
 
 from libs.common import lenses
 from libs.common.database import Connection
 from libs.common.periods import Period
 from libs.common.problems import Fault, Text
 from services.ingest import store
-from services.ingest.domain.reports import COLUMNS, Odd, Report, fault
+from services.ingest.domain.reports import Odd, Report, fault
 from services.ingest.store import Changed
 
 Cuts = Mapping[str, Sequence[Period]]
@@ -26,8 +25,11 @@ async def undeclared(connection: Connection, changed: Sequence[Changed]) -> Odd:
     unknown = used - await store.declared_categories(connection)
     odd = Odd()
     for one in changed if unknown else ():
-        index = one.report.index
-        for number, row in enumerate(one.report.rows):
+        index, rows = one.report.index, one.report.rows
+        if odd.is_full:
+            odd.more += sum(row.category in unknown for row in rows)
+            continue
+        for number, row in enumerate(rows):
             if row.category in unknown:
                 odd.note(partial(_undeclared, index, number, row.category))
     return odd
@@ -88,10 +90,6 @@ def _side(cuts: set[Period], period: Period, earlier: bool) -> list[Period]:
     return sorted((c for c in cuts if c.end > period.end), key=lambda cut: cut.end)
 
 
-Cell = tuple[str, str]
-"""Measure and category: a row of a unit's report."""
-
-
 async def _compared(
     connection: Connection,
     period: Period,
@@ -100,48 +98,39 @@ async def _compared(
     earlier: bool,
 ) -> list[Odd]:
     """Hold every row against its nearest cut, then those it lacks against the next."""
-    waiting: list[tuple[Report, Sequence[int]]] = [
-        (report, range(len(report.rows))) for report in reports if cuts[report.unit]
-    ]
+    waiting = {report.unit: report for report in reports if cuts[report.unit]}
+    numbers: dict[str, dict[tuple[str, str], int]] = {}
+    lacked: set[tuple[str, str, str]] | None = None
     found: list[Odd] = []
     step = 0
     while waiting:  # mostly once: the nearest cut of a unit has all its rows
-        at = {report.unit: cuts[report.unit][step] for report, _ in waiting}
-        names = {r.rows[n].category for r, numbers in waiting for n in numbers}
-        near = await _counts_at(connection, at, names)
+        at = {unit: cuts[unit][step] for unit in waiting}
+        codes = {unit: cut.code for unit, cut in at.items()}
+        rows = await store.held_against(connection, period.code, codes, earlier=earlier)
         step += 1
         odd = Odd()
-        rest: list[tuple[Report, Sequence[int]]] = []
-        for report, numbers in waiting:
-            unit = report.unit
-            held = _Held(period, at[unit], earlier, odd)
-            lacking = held.against(report, numbers, near.get(unit, {}))
-            if lacking and step < len(cuts[unit]):
-                rest.append((report, lacking))
+        lacking: set[tuple[str, str, str]] = set()
+        for unit, measure, category, *counts, is_lacking in rows:
+            if lacked is not None and (unit, measure, category) not in lacked:
+                continue
+            if unit not in numbers:
+                sent = enumerate(waiting[unit].rows)
+                numbers[unit] = {row.cell: number for number, row in sent}
+            number = numbers[unit].get((measure, category))
+            if number is None:
+                continue
+            if not is_lacking:
+                held = _Held(period, at[unit], earlier, odd)
+                held.against(waiting[unit].index, number, counts)
+            elif step < len(cuts[unit]):
+                lacking.add((unit, measure, category))
         found.append(odd)
-        waiting = rest
+        lacked = lacking
+        waiting = {unit: waiting[unit] for unit, _, _ in lacking}
     return found
 
 
-async def _counts_at(
-    connection: Connection, at: Mapping[str, Period], categories: set[str]
-) -> dict[str, dict[Cell, tuple[int | None, ...]]]:
-    """The cumulative counts that each unit has at a cut of its own."""
-    codes = {unit: cut.code for unit, cut in at.items()}
-    rows = await store.cumulative_counts(
-        connection, list({*codes.values()}), list(codes), list(categories)
-    )
-    found: dict[str, dict[Cell, tuple[int | None, ...]]] = {}
-    for row in rows:
-        values = tuple(row)
-        if codes[values[0]] == values[3]:
-            found.setdefault(values[0], {})[values[1:3]] = values[4:]
-    return found
-
-
-_cumulative = itemgetter(*map(COLUMNS.index, store.CUMULATIVE))
-_NUMBERS = tuple(range(len(store.CUMULATIVE)))
-_NOTHING = (None,) * len(_NUMBERS)
+_MANY = len(store.CUMULATIVE)
 _CONSTANT = store.CUMULATIVE.index("carried_over")
 
 
@@ -154,30 +143,19 @@ class _Held:
     earlier: bool
     odd: Odd
 
-    def against(
-        self,
-        report: Report,
-        numbers: Sequence[int],
-        near: Mapping[Cell, tuple[int | None, ...]],
-    ) -> list[int]:
-        """Note what fell; the rows of the report that the cut has no counts of."""
-        lacking = []
-        for number in numbers:
-            row = report.rows[number]
-            own, other = _cumulative(row.counts), near.get((row.measure, row.category))
-            if own in (other, _NOTHING):
+    def against(self, index: int, number: int, counts: Sequence[int | None]) -> None:
+        """Note what fell in a row: its counts here, and then those of the cut."""
+        for column in range(_MANY):
+            here, there = counts[column], counts[_MANY + column]
+            if here == there or here is None or there is None:
                 continue
-            if other is None:
-                lacking.append(number)
+            if column != _CONSTANT and (here < there) is not self.earlier:
                 continue
-            for column in _NUMBERS:
-                here, there = own[column], other[column]
-                if here == there or here is None or there is None:
-                    continue
-                if column == _CONSTANT or (here < there) is self.earlier:
-                    place = (report.index, number, column)
-                    self.odd.note(partial(self._fall, *place, (here, there)))
-        return lacking
+            if self.odd.is_full:
+                self.odd.more += 1
+            else:
+                place = (index, number, column)
+                self.odd.note(partial(self._fall, *place, (here, there)))
 
     def _fall(
         self, index: int, number: int, column: int, pair: tuple[int, int]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -208,10 +208,9 @@ async def current_rows(
         period,
         units,
     )
-    found: dict[str, dict[tuple[str, str], Stored]] = {}
+    found: dict[str, dict[tuple[str, str], Stored]] = {unit: {} for unit in units}
     for row in rows:
-        values = tuple(row)
-        found.setdefault(values[0], {})[values[1], values[2]] = values[3:]
+        found[row[0]][row[1:3]] = row[3:]
     return found
 
 
@@ -344,22 +343,48 @@ async def cuts_reported(
     return [(row["unit"], row["period"]) for row in rows]
 
 
-async def cumulative_counts(
-    connection: Connection,
-    periods: Sequence[str],
-    units: Sequence[str],
-    categories: Sequence[str],
-) -> list[Row]:
-    """Rows that have any: unit, measure, category, period and the CUMULATIVE counts."""
-    counts = ", ".join(CUMULATIVE)
-    return await connection.fetch(
-        f"SELECT unit, measure, category, period, {counts}"
-        " FROM ingest.current_figure WHERE period = ANY($1) AND unit = ANY($2)"
-        f" AND category = ANY($3) AND num_nonnulls({counts}) > 0",
-        periods,
-        units,
-        categories,
+_CUMULATIVE = ", ".join(CUMULATIVE)
+_COUNTED = f"""SELECT period, unit, measure, category, {_CUMULATIVE}
+  FROM ingest.current_figure WHERE unit = ANY($2) AND num_nonnulls({_CUMULATIVE}) > 0"""
+_NOT_CONSTANT, *_FALLING = CUMULATIVE
+_HELD = f"""
+SELECT n.unit, n.measure, n.category, {", ".join(f"n.{name}" for name in CUMULATIVE)},
+  {", ".join(f"o.{name}" for name in CUMULATIVE)}, o.unit IS NULL AS lacking
+FROM unnest($2::text[], $3::text[]) AS sent (unit, cut)
+JOIN ({_COUNTED} AND period = $1) n ON n.unit = sent.unit
+LEFT JOIN ({_COUNTED} AND period = ANY($4)) o ON o.unit = n.unit AND o.period = sent.cut
+  AND o.measure = n.measure AND o.category = n.category
+WHERE o.unit IS NULL OR n.{_NOT_CONSTANT} <> o.{_NOT_CONSTANT}
+  OR {{falls}}
+"""
+# Two months side by side, of sizes that the planner does not know.
+_HASHED = "SET LOCAL enable_nestloop = {0}; SET LOCAL enable_mergejoin = {0}"
+_HELD_AGAINST = {
+    earlier: _HELD.format(
+        falls=" OR ".join(f"n.{name} {sign} o.{name}" for name in _FALLING)
     )
+    for earlier, sign in ((True, "<"), (False, ">"))
+}
+
+
+async def held_against(
+    connection: Connection, period: str, cuts: Mapping[str, str], *, earlier: bool
+) -> list[Row]:
+    """The rows of these units that fall between a period and a cut of each one's own.
+
+    Unit, measure and category, the CUMULATIVE counts of the period and those of the
+    cut, and last whether the cut lacks the row.
+    """
+    await connection.execute(_HASHED.format("off"))
+    rows = await connection.fetch(
+        _HELD_AGAINST[earlier],
+        period,
+        list(cuts),
+        list(cuts.values()),
+        list({*cuts.values()}),
+    )
+    await connection.execute(_HASHED.format("on"))
+    return rows
 
 
 async def report_as_known(

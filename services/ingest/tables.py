@@ -258,6 +258,13 @@ enforcement_case = Table(
     Column("case_no", Text(collation="C"), nullable=False),
     PrimaryKeyConstraint("unit", "case_no", "year"),
     Index("uq_enforcement_case_id", "id", unique=True),
+    Index(
+        "ix_enforcement_case_key",
+        "unit",
+        "case_no",
+        "year",
+        postgresql_where=text("key_case"),
+    ),
     comment="each case as its newest record (by as_of) has it",
 )
 

@@ -159,7 +159,8 @@ _OF_SCORES = (
     .rstrip(",\n")
 )
 _SCORED = ", ".join(
-    f"('{name}', '{against}', m.{name}, {table}.{name}_median, {table}.{name}_mad)"
+    f"('{name}', '{against}', m.{name} * 0.0001, {table}.{name}_twice * 0.00005,"
+    f" {table}.{name}_fourths * 0.000025)"
     for name in MOVEMENTS
     for against, table in (("history", "outlier"), ("peers", "peers"))
 )

@@ -16,6 +16,7 @@ from services.scoring.past import (
     TOGETHER,
     TOUCHED,
     WORKLOAD,
+    rate_of,
 )
 
 CUMULATIVE = ("completed", "terminated", "newly_accepted", "entrusted")
@@ -69,8 +70,9 @@ standing AS MATERIALIZED (
   SELECT period, code, kind, parent FROM slot
   JOIN platform.unit ON valid_from <= day AND (valid_to IS NULL OR valid_to > day)),
 tree AS MATERIALIZED (
-  SELECT standing.*, child.parent IS NULL AS is_bottom FROM standing
-  LEFT JOIN (SELECT DISTINCT period, parent FROM standing) child
+  SELECT standing.*, children, children IS NULL AS is_bottom FROM standing
+  LEFT JOIN (SELECT period, parent, count(*) AS children FROM standing
+    GROUP BY period, parent) child
     ON child.period = standing.period AND child.parent = standing.code),
 above AS MATERIALIZED (
   SELECT code, code AS ancestor, 0 AS steps FROM tree WHERE period = $1
@@ -83,9 +85,8 @@ above AS MATERIALIZED (
 
 def _whole_sum(name: str) -> str:
     """A column's sum where every part that is counted gives it."""
-    return (
-        f"CASE WHEN count(done) = count({name}) THEN sum({name})::bigint END AS {name}"
-    )
+    whole = f"count(c.done) = count(c.{name})"
+    return f"CASE WHEN {whole} THEN sum(c.{name})::bigint END AS {name}"
 
 
 def _apportioned(name: str) -> str:
@@ -99,31 +100,64 @@ def _apportioned(name: str) -> str:
 # count. A year or a month earlier only those are summed that did not report themselves.
 _COUNTED = ("done", "enforceable", "illustrative", *_SUMMED)
 _COUNTS = ", ".join(_COUNTED)
+_TOTALS = f"""sum(c.done)::bigint AS done, sum(c.enforceable) AS enforceable,
+    bool_or(c.illustrative) AS illustrative, {", ".join(map(_whole_sum, _SUMMED))}"""
+_SUM = f"""measure, category, done, enforceable::bigint AS enforceable, illustrative,
+    {_COLUMNS}"""
+
+
+def _own(figures: str, period: str) -> str:
+    """The rows that units above others reported themselves."""
+    return f"""(SELECT {_CELL} FROM {figures} WHERE unit IN (
+    SELECT code FROM tree WHERE period = {period} AND NOT is_bottom))"""
+
+
+def _unreported(figures: str, period: str) -> str:
+    """The units of a cut that have units below them and did not report themselves."""
+    return f"""SELECT period, code, measure, category, children
+  FROM tree CROSS JOIN cell WHERE NOT is_bottom AND period = {period}
+    AND (code, measure, category) NOT IN {_own(figures, period)}"""
+
+
+def _cut(period: str, also: str = "") -> str:
+    """What was reported for one period; its rate is worked out once for each row."""
+    return f"""SELECT {_CELL}, {rate_of("f")} AS rate, {_COUNTS}{also}
+  FROM (SELECT {_CELL}, published_rate, {_COUNTS}{also}
+    FROM scoring.rated_figure WHERE period = {period} AND {TOUCHED} OFFSET 0) f"""
+
+
 _SUMS = f"""
--- One cut at a time: rows of one period sort much faster than those of three.
-figures AS MATERIALIZED (SELECT {_CELL}, rate, revision, done_basis, {_COUNTS}
-  FROM scoring.rated_figure WHERE period = $1 AND {TOUCHED}),
-figures_before AS MATERIALIZED (SELECT {_CELL}, rate, {_COUNTS}
-  FROM scoring.rated_figure WHERE period = $3 AND {TOUCHED}),
-figures_previous AS MATERIALIZED (SELECT {_CELL}, rate, {_COUNTS}
-  FROM scoring.rated_figure WHERE period = $5 AND {TOUCHED}),
-reported AS MATERIALIZED (
+figures AS MATERIALIZED ({_cut("$1", ", revision, done_basis")}),
+figures_before AS MATERIALIZED ({_cut("$3")}),
+figures_previous AS MATERIALIZED ({_cut("$5")}),
+reported AS NOT MATERIALIZED (
   SELECT $1 AS period, {_CELL}, {_COUNTS} FROM figures
   UNION ALL SELECT $3, {_CELL}, {_COUNTS} FROM figures_before
   UNION ALL SELECT $5, {_CELL}, {_COUNTS} FROM figures_previous),
 counted AS NOT MATERIALIZED (
   SELECT * FROM reported WHERE done IS NOT NULL AND enforceable IS NOT NULL),
+cell AS MATERIALIZED (SELECT DISTINCT measure, category FROM figures),
 whole AS MATERIALIZED (
-  SELECT tree.period, tree.code, cell.measure, cell.category
-  FROM tree CROSS JOIN (SELECT DISTINCT measure, category FROM figures) cell
-  LEFT JOIN reported own ON own.period = tree.period AND own.unit = tree.code
-    AND own.measure = cell.measure AND own.category = cell.category
-  WHERE NOT is_bottom AND (own.unit IS NULL OR tree.period = $1)),
+  SELECT period, code, measure, category, children FROM tree CROSS JOIN cell
+  WHERE NOT is_bottom AND period = $1
+  UNION ALL {_unreported("figures_before", "$3")}
+  UNION ALL {_unreported("figures_previous", "$5")}),
+-- Mostly all children reported counts; only where some did not is there a way down.
+direct AS MATERIALIZED (
+  SELECT w.period, w.code, {", ".join(f"s.{name}" for name in ("measure", "category", *_COUNTED))}, parts = children AS complete
+  FROM (SELECT c.period, child.parent, c.measure, c.category, count(*) AS parts, {_TOTALS}
+    FROM counted c JOIN tree child ON child.period = c.period AND child.code = c.unit
+    WHERE (child.period, child.parent) IN (SELECT period, code FROM whole)
+    GROUP BY c.period, child.parent, c.measure, c.category) s
+  JOIN whole w ON w.period = s.period AND w.code = s.parent
+    AND w.measure = s.measure AND w.category = s.category),
 downward AS (
-  SELECT w.*, tree.code AS unit, is_bottom, {_COUNTS}
-  FROM whole w JOIN tree ON tree.period = w.period AND tree.parent = w.code
-  LEFT JOIN counted c ON c.period = w.period AND c.unit = tree.code
-    AND c.measure = w.measure AND c.category = w.category
+  SELECT w.period, w.code, w.measure, w.category, w.code AS unit, false AS is_bottom,
+    {", ".join(f"c.{name}" for name in _COUNTED)}
+  FROM whole w LEFT JOIN counted c ON false
+  LEFT JOIN direct d ON d.period = w.period AND d.code = w.code
+    AND d.measure = w.measure AND d.category = w.category
+  WHERE d.complete IS NOT TRUE
   UNION ALL
   SELECT d.period, d.code, d.measure, d.category, tree.code, tree.is_bottom,
     {", ".join(f"c.{name}" for name in _COUNTED)}
@@ -132,50 +166,56 @@ downward AS (
     AND c.measure = d.measure AND c.category = d.category
   WHERE d.done IS NULL),
 sums AS MATERIALIZED (
-  SELECT period, code AS unit, measure, category, sum(done)::bigint AS done,
-    sum(enforceable)::bigint AS enforceable, bool_or(illustrative) AS illustrative,
-    {", ".join(_whole_sum(name) for name in _SUMMED)}
-  FROM downward GROUP BY period, code, measure, category
-  HAVING NOT bool_or(is_bottom AND done IS NULL)
-    AND sum(enforceable) <= 9007199254740991),
+  SELECT period, unit, {_SUM} FROM (
+    SELECT period, code AS unit, measure, category, {_COUNTS} FROM direct WHERE complete
+    UNION ALL
+    SELECT period, code, measure, category, {_TOTALS} FROM downward c
+    GROUP BY period, code, measure, category
+    HAVING NOT bool_or(is_bottom AND done IS NULL)) summed
+  WHERE enforceable <= 9007199254740991),
 """
 
 
-def _summed(figures: str, period: str, basis: str = "") -> str:
-    """The sums of children where nothing was reported."""
+def _summed(period: str, basis: str = "") -> str:
+    """The sums of children of a cut."""
     return f"""
   SELECT s.unit, s.measure, s.category, s.done, s.enforceable,
     scoring.published_rate(s.done, s.enforceable), s.illustrative{basis},
     {", ".join(f"s.{name}" for name in _SUMMED)}
-  FROM sums s LEFT JOIN {figures} f ON f.unit = s.unit
-    AND f.measure = s.measure AND f.category = s.category
-  WHERE s.period = {period} AND f.unit IS NULL"""
+  FROM sums s WHERE s.period = {period}"""
 
 
 _FIGURE = f"{_CELL}, done, enforceable, rate, illustrative"
 _ROWS = f"""
+-- A number for what is ranked together sorts faster than three words.
+place AS MATERIALIZED (
+  SELECT measure, category, kind, (row_number() OVER ())::int AS place
+  FROM cell CROSS JOIN (SELECT DISTINCT kind FROM tree WHERE period = $1) kinds),
 now AS MATERIALIZED (
-  SELECT rows.*, kind,
-    kind <> 'national' AND rate IS NOT NULL AS is_ranked,
+  SELECT *, kind <> 'national' AND rate IS NOT NULL AS is_ranked,
     rank() OVER better AS position,
-    count(*) OVER (PARTITION BY measure, category, kind, rate IS NULL) AS of,
+    count(*) OVER (PARTITION BY place) AS of,
     count(*) OVER better AS as_good
-  FROM (SELECT {_FIGURE}, revision, done_basis, {_COLUMNS} FROM figures
-    UNION ALL {_summed("figures", "$1", ", 0, 'rolled_up'")}) rows
-  JOIN tree ON tree.period = $1 AND tree.code = rows.unit
-  WINDOW better AS (PARTITION BY measure, category, kind, rate IS NULL ORDER BY rate DESC)),
-before AS MATERIALIZED (
+  FROM (SELECT rows.*, tree.kind, CASE WHEN rate IS NULL THEN -place ELSE place END AS place
+    FROM (SELECT {_FIGURE}, revision, done_basis, {_COLUMNS} FROM figures
+      UNION ALL {_summed("$1", ", 0, 'rolled_up'")}
+        AND ({_CELL}) NOT IN {_own("figures", "$1")}) rows
+    JOIN tree ON tree.period = $1 AND tree.code = rows.unit
+    JOIN place ON place.measure = rows.measure AND place.category = rows.category
+      AND place.kind = tree.kind) placed
+  WINDOW better AS (PARTITION BY place ORDER BY rate DESC)),
+before AS NOT MATERIALIZED (
   SELECT {_FIGURE}, 'as_reported' AS basis, {_COLUMNS} FROM figures_before
-  UNION ALL {_summed("figures_before", "$3", ", 'rolled_up'")}),
+  UNION ALL {_summed("$3", ", 'rolled_up'")}),
 """
 
 # The month end before of a unit that others became since is the sum of what they had.
 _PREVIOUS = f"""
 {line_of("inheritance", "$6")},
-previous_own AS MATERIALIZED (
+previous_own AS NOT MATERIALIZED (
   SELECT {_FIGURE}, {_COLUMNS} FROM figures_previous
-  UNION ALL {_summed("figures_previous", "$5")}),
-previous AS MATERIALIZED (
+  UNION ALL {_summed("$5")}),
+previous AS NOT MATERIALIZED (
   SELECT * FROM previous_own
   UNION ALL SELECT {_CELL}, done, enforceable,
     CASE WHEN done <= enforceable THEN scoring.published_rate(done, enforceable) END,
@@ -228,7 +268,7 @@ _FLOWS = ", ".join(_since_october(name) for name in ("done", *CUMULATIVE))
 CARDS = f"""
 WITH RECURSIVE {_TREE} {_SUMS} {_ROWS} {_PREVIOUS} {_RESTATED} {_TARGETS} {SERIES}
 {WORKLOAD} {TOGETHER}
-card (unit, measure, category, {", ".join(VALUES)}) AS MATERIALIZED (
+card (unit, measure, category, {", ".join(VALUES)}) AS (
 SELECT now.unit, now.measure, now.category, now.revision, now.illustrative,
   now.done, now.enforceable, now.done_basis, now.rate,
   nearest.rate, nearest.operator, nearest.document, nearest.unit,

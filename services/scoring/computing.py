@@ -15,18 +15,27 @@ from services.scoring.past import TOUCHED
 from services.scoring.store import Cells, TargetRow
 
 _OURS = ", ".join(f"s.{name}" for name in VALUES)
-_THEIRS = ", ".join(f"excluded.{name}" for name in VALUES)
+_THEIRS = ", ".join(f"card.{name}" for name in VALUES)
 
+# One pass: what is new is inserted, what differs is written over, and what stands with
+# no card any more (all but its key null) is taken away.
 _SCORE = f"""
-{CARDS}, gone AS (
-  DELETE FROM scoring.scorecard s WHERE s.period = $1 AND {TOUCHED} AND NOT EXISTS (
-    SELECT FROM card WHERE card.unit = s.unit AND card.measure = s.measure
-    AND card.category = s.category))
-INSERT INTO scoring.scorecard AS s (period, unit, measure, category, {", ".join(VALUES)})
-SELECT $1, card.* FROM card
-ON CONFLICT (period, unit, measure, category) DO UPDATE
-SET ({", ".join(VALUES)}) = ROW({_THEIRS})
-WHERE ({_OURS}) IS DISTINCT FROM ({_THEIRS})
+MERGE INTO scoring.scorecard s USING (
+  {CARDS}
+  SELECT * FROM card
+  UNION ALL SELECT s.unit, s.measure, s.category, {", ".join(f"n.{name}" for name in VALUES)}
+  FROM (SELECT unit, measure, category FROM scoring.scorecard
+    WHERE period = $1 AND {TOUCHED}) s
+  LEFT JOIN scoring.scorecard n ON false WHERE NOT EXISTS (
+    SELECT FROM now WHERE now.unit = s.unit AND now.measure = s.measure
+    AND now.category = s.category)) card
+ON s.period = $1 AND s.unit = card.unit AND s.measure = card.measure
+  AND s.category = card.category
+WHEN MATCHED AND card.revision IS NULL THEN DELETE
+WHEN MATCHED AND ({_OURS}) IS DISTINCT FROM ({_THEIRS})
+  THEN UPDATE SET ({", ".join(VALUES)}) = ROW({_THEIRS})
+WHEN NOT MATCHED THEN INSERT (period, unit, measure, category, {", ".join(VALUES)})
+  VALUES ($1, card.unit, card.measure, card.category, {_THEIRS})
 """
 
 
@@ -55,8 +64,8 @@ AND ($3::text[] IS NULL OR s.category = ANY($3)) AND NOT EXISTS (
 # The planner knows nothing of the sizes of these parts, and a loop inside a loop over
 # a national month takes minutes; hashing is never much slower, compiling always.
 _PLANNED = """
-SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off;
-SET LOCAL jit = off; SET LOCAL work_mem = '64MB'
+SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_sort = off;
+SET LOCAL jit = off; SET LOCAL work_mem = '64MB'; SET LOCAL random_page_cost = 1.1
 """
 
 

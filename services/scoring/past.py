@@ -33,33 +33,34 @@ _INHERITED = ", ".join(
     f" THEN sum(scoring.apportioned(s.{name}, h.before_it, h.share))::bigint END AS {name}"
     for name in ("done", "enforceable", "to_enforce", "entrusted", "separate_ledger")
 )
-_OWN = ", ".join(
-    f"array_agg({name} ORDER BY {name}) FILTER (WHERE {name} IS NOT NULL) AS {name}"
-    for name in MOVEMENTS
-)
-_MEDIANS = ", ".join(f"scoring.median({name}) AS {name}_median" for name in MOVEMENTS)
+
+
+def _pair(value: str) -> str:
+    """Twice the median: the two values in the middle, or the one of an odd number."""
+    return f"""scoring.both(percentile_disc(ARRAY[0.5, 0.500000001])
+    WITHIN GROUP (ORDER BY {value}))"""
+
+
+# Whole numbers throughout: a median in halves of what it is of, a distance in fourths.
+_MEDIANS = ", ".join(f"{_pair(name)} AS {name}_twice" for name in MOVEMENTS)
 _DISTANCES = ", ".join(
-    f"max({name}_median) AS {name}_median, CASE WHEN count(m.{name}) >= 6 THEN"
-    f" scoring.median(array_agg(abs(m.{name} - {name}_median)"
-    f" ORDER BY abs(m.{name} - {name}_median)) FILTER (WHERE m.{name} IS NOT NULL))"
-    f" END AS {name}_mad"
+    f"CASE WHEN count(m.{name}) >= 6 THEN {_pair(f'abs(2 * m.{name} - {name}_twice)')}"
+    f" END AS {name}_fourths"
     for name in MOVEMENTS
 )
-_MIDDLES = ", ".join(
-    f"scoring.median({name}) AS {name}_median, scoring.mad({name}) AS {name}_mad"
-    for name in MOVEMENTS
-)
+_TWICE = ", ".join(f"{name}_twice" for name in MOVEMENTS)
+_FOURTHS = ", ".join(f"{name}_fourths" for name in MOVEMENTS)
 
 
 def _scores(against: str) -> str:
     return ", ".join(
-        f"scoring.outlier(m.{name}, {against}.{name}_median, {against}.{name}_mad)"
-        f" AS {against}_{name}"
+        f"scoring.outlier(4 * m.{name}, 2 * {against}.{name}_twice,"
+        f" {against}.{name}_fourths) AS {against}_{name}"
         for name in MOVEMENTS
     )
 
 
-def _rate(of: str) -> str:
+def rate_of(of: str) -> str:
     """The published rate of a month, worked out only where it is compared."""
     return f"""CASE WHEN {of}.enforceable = 0 OR {of}.done > {of}.enforceable THEN NULL
     ELSE coalesce(scoring.published_rate({of}.done, {of}.enforceable),
@@ -67,40 +68,42 @@ def _rate(of: str) -> str:
 
 
 def _flow(name: str) -> str:
-    """A month's own flow in percent of what is to be enforced."""
-    return f"""scoring.percent_of(CASE WHEN follows THEN {name} - lag({name}) OVER past
-    WHEN months = 1 THEN {name} END, to_enforce) AS {name}"""
+    """A month's own flow; October's is its cut itself."""
+    return f"s.{name} - CASE WHEN s.months = 1 THEN 0 ELSE b.{name} END"
 
+
+_SHARE = """CASE WHEN enforceable <= to_enforce
+      THEN scoring.hundredths(enforceable, to_enforce) END"""
+_STOCKS = "done, enforceable, published_rate, to_enforce, entrusted, separate_ledger"
 
 # $13 the months of two years, this one last; $14 the day before the first of them ended.
 # A month without a comparison neither breaks a run nor makes it longer. A unit that
-# others became looks back at all of their counts.
+# others became looks back at all of their counts. Movements are in ten thousandths of
+# a percent; months follow each other within a working year, which October begins.
 SERIES = f"""
 own_series AS MATERIALIZED (
-  SELECT idx, left(month, 4) AS year, right(month, 2)::int AS months, f.*
+  SELECT idx, right(month, 2)::int AS months, f.*, {_SHARE} AS share
   FROM unnest($13::text[]) WITH ORDINALITY m (month, idx) CROSS JOIN LATERAL (
-    SELECT unit, measure, done, enforceable, published_rate, to_enforce, entrusted,
-      separate_ledger, CASE WHEN enforceable <= to_enforce
-        THEN scoring.published_rate(enforceable, to_enforce) END AS share
+    SELECT unit, measure, {_STOCKS}
     FROM scoring.rated_figure WHERE period = month AND category = 'all'
       AND measure IN ('cases', 'money') AND {TOUCHED} OFFSET 0) f),
 {line_of("heir", "$14")},
-series AS MATERIALIZED (
-  SELECT * FROM own_series
-  UNION ALL SELECT idx, year, months, unit, measure, done, enforceable, NULL,
-    to_enforce, entrusted, separate_ledger, CASE WHEN enforceable <= to_enforce
-      THEN scoring.published_rate(enforceable, to_enforce) END
-  FROM (SELECT idx, year, months, h.unit, s.measure, count(*) AS parts, {_INHERITED}
+inherited AS MATERIALIZED (
+  SELECT idx, months, unit, measure, done, enforceable, NULL::numeric, to_enforce,
+    entrusted, separate_ledger, {_SHARE}
+  FROM (SELECT idx, months, h.unit, s.measure, count(*) AS parts, {_INHERITED}
     FROM heir h JOIN own_series s ON s.unit = h.part
-    GROUP BY idx, year, months, h.unit, s.measure) summed
+    GROUP BY idx, months, h.unit, s.measure) summed
   WHERE done IS NOT NULL AND enforceable IS NOT NULL
     AND parts = (SELECT count(*) FROM heir WHERE heir.unit = summed.unit)
     AND (unit, measure, idx) NOT IN (SELECT unit, measure, idx FROM own_series)),
+series AS NOT MATERIALIZED (
+  SELECT * FROM own_series UNION ALL SELECT * FROM inherited),
 compared AS (
-  SELECT s.unit, s.measure, s.idx, {_rate("s")} < {_rate("l")} AS below
+  SELECT s.unit, s.measure, s.idx, {rate_of("s")} < {rate_of("l")} AS below
   FROM own_series s LEFT JOIN series l
-    ON l.unit = s.unit AND l.measure = s.measure AND l.idx = s.idx - 12
-  WHERE s.year = left($1, 4)),
+    ON l.unit = s.unit AND l.measure = s.measure AND l.idx = s.idx - 12 AND l.idx < 14
+  WHERE s.idx > 25 - right($1, 2)::int),
 runs AS (
   SELECT unit, measure, count(*) FILTER (WHERE NOT broken) AS below FROM (
     SELECT *, bool_or(NOT below) OVER (PARTITION BY unit, measure ORDER BY idx DESC)
@@ -108,39 +111,36 @@ runs AS (
     FROM compared WHERE below IS NOT NULL) c
   GROUP BY unit, measure HAVING max(idx) = 25),
 moves AS MATERIALIZED (
-  SELECT unit, measure, idx,
-    CASE WHEN follows THEN lag(share) OVER past - share END AS reclassified,
-    scoring.percent_of(CASE WHEN follows
-      THEN separate_ledger - lag(separate_ledger) OVER past END, to_enforce)
+  SELECT s.unit, s.measure, s.idx, 100 * (b.share - s.share) AS reclassified,
+    scoring.ten_thousandths(s.separate_ledger - b.separate_ledger, s.to_enforce)
       AS separate_ledger,
-    {_flow("entrusted")}, {_flow("done")},
-    CASE WHEN follows THEN done - lag(done) OVER past
-      WHEN months = 1 THEN done END AS month_done
-  FROM (SELECT *, lag(idx) OVER past = idx - 1 AND lag(year) OVER past = year AS follows
-    FROM series WINDOW past AS (PARTITION BY unit, measure ORDER BY idx)) s
-  WINDOW past AS (PARTITION BY unit, measure ORDER BY idx)),
--- Distances are sorted by one pass over all units, not by a function for each.
+    scoring.ten_thousandths({_flow("entrusted")}, s.to_enforce) AS entrusted,
+    scoring.ten_thousandths({_flow("done")}, s.to_enforce) AS done,
+    {_flow("done")} AS month_done
+  FROM series s LEFT JOIN series b ON b.unit = s.unit AND b.measure = s.measure
+    AND b.idx = s.idx - 1 AND s.months > 1),
 middle AS MATERIALIZED (
-  SELECT unit, measure, usual_done, {_MEDIANS} FROM (
-    SELECT unit, measure, {_OWN},
-      percentile_disc(0.5) WITHIN GROUP (ORDER BY month_done) AS usual_done
-    FROM moves WHERE idx < 25 GROUP BY unit, measure) own),
+  SELECT unit, measure, {_MEDIANS},
+    percentile_disc(0.5) WITHIN GROUP (ORDER BY month_done) AS usual_done
+  FROM moves WHERE idx < 25 GROUP BY unit, measure),
 outlier AS (
-  SELECT middle.unit, middle.measure, max(usual_done) AS usual_done, {_DISTANCES}
-  FROM middle JOIN moves m ON m.unit = middle.unit AND m.measure = middle.measure
-    AND m.idx < 25
-  GROUP BY middle.unit, middle.measure),
+  SELECT unit, measure, usual_done, {_TWICE}, {_FOURTHS} FROM middle JOIN (
+    SELECT unit, measure, {_DISTANCES} FROM moves m JOIN middle USING (unit, measure)
+    WHERE idx < 25 GROUP BY unit, measure) distance USING (unit, measure)),
+alike AS MATERIALIZED (
+  SELECT kind, moves.* FROM moves JOIN tree ON tree.period = $1 AND tree.code = moves.unit
+  WHERE idx = 25),
+peers_middle AS MATERIALIZED (
+  SELECT kind, measure, {_MEDIANS} FROM alike GROUP BY kind, measure),
 peers AS (
-  SELECT kind, measure, {_MIDDLES} FROM (
-    SELECT kind, measure, {_OWN} FROM moves
-    JOIN tree ON tree.period = $1 AND tree.code = moves.unit
-    WHERE idx = 25 GROUP BY kind, measure) same_kind),
+  SELECT kind, measure, {_TWICE}, {_FOURTHS} FROM peers_middle JOIN (
+    SELECT kind, measure, {_DISTANCES} FROM alike m JOIN peers_middle USING (kind, measure)
+    GROUP BY kind, measure) distance USING (kind, measure)),
 past AS (
   SELECT m.unit, m.measure, {_scores("outlier")}, {_scores("peers")}, usual_done
-  FROM moves m JOIN tree ON tree.period = $1 AND tree.code = m.unit
+  FROM alike m
   LEFT JOIN outlier ON outlier.unit = m.unit AND outlier.measure = m.measure
-  LEFT JOIN peers ON peers.kind = tree.kind AND peers.measure = m.measure
-  WHERE m.idx = 25),
+  LEFT JOIN peers ON peers.kind = m.kind AND peers.measure = m.measure),
 """
 
 # Officers are those in force under a unit on the period's last day. One is held against
@@ -192,8 +192,8 @@ _FOUND = f"""runs.below, {", ".join(f"past.outlier_{name}" for name in MOVEMENTS
 
 # One row for each unit and measure that has a past, so that all rows join it once.
 TOGETHER = f"""
-beside (unit, measure, {", ".join(PAST)}) AS MATERIALIZED (
-  SELECT now.unit, now.measure, {_FOUND}
+beside (unit, measure, category, {", ".join(PAST)}) AS MATERIALIZED (
+  SELECT now.unit, now.measure, 'all', {_FOUND}
   FROM (SELECT unit, measure, kind FROM now
     WHERE category = 'all' AND measure IN ('cases', 'money')) now
   LEFT JOIN runs ON runs.unit = now.unit AND runs.measure = now.measure
@@ -209,5 +209,5 @@ READ = ", ".join(f"beside.{name}" for name in PAST)
 
 JOINED = """
 LEFT JOIN beside ON beside.unit = now.unit AND beside.measure = now.measure
-  AND now.category = 'all'
+  AND beside.category = now.category
 """

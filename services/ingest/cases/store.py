@@ -101,12 +101,19 @@ async def keep_new(connection: Connection, intake: int, *, but_twice: bool) -> i
 _SAME = f"({', '.join(f'e.{c}' for c in _COLUMNS)}) IS NOT DISTINCT FROM ({', '.join(f'l.{c}' for c in _COLUMNS)})"
 
 
+# A case's only record needs no sorting to be put in order.
+_ALONE = (
+    ", c.versions + 1 AS version, c.versions + 1 AS all_versions,"
+    " a.as_of > c.as_of AS applied"
+)
+
+
 async def compare_rest(connection: Connection, intake: int, *, twice: bool) -> None:
     """Set the remaining records beside what stands; drop those received before."""
     await connection.execute(
         "CREATE TEMP TABLE later ON COMMIT DROP AS SELECT a.*, c.id AS case_id,"
         " c.as_of AS standing, coalesce(c.versions, 0) AS versions"
-        f" FROM pg_temp.arriving a LEFT JOIN ingest.enforcement_case c USING ({_KEY})"
+        f"{'' if twice else _ALONE} FROM pg_temp.arriving a LEFT JOIN ingest.enforcement_case c USING ({_KEY})"
         f" WHERE c.intake IS DISTINCT FROM {intake:d}",
         timeout=LONG,
     )
@@ -125,10 +132,12 @@ async def compare_rest(connection: Connection, intake: int, *, twice: bool) -> N
         )
 
 
-async def rank_rest(connection: Connection) -> int:
+async def rank_rest(connection: Connection, *, twice: bool) -> int:
     """Put each case's records in their order (`as_of`); how many are applied."""
     await connection.execute(
-        "CREATE TEMP TABLE ranked ON COMMIT DROP AS SELECT *,"
+        "ALTER TABLE pg_temp.later RENAME TO ranked"
+        if not twice
+        else "CREATE TEMP TABLE ranked ON COMMIT DROP AS SELECT *,"
         " versions + row_number() OVER record AS version,"
         f" versions + count(*) OVER (PARTITION BY {_KEY}) AS all_versions,"
         " coalesce(as_of > standing, true)"
@@ -143,12 +152,12 @@ async def rank_rest(connection: Connection) -> int:
     return count
 
 
-_REPLACED = ", ".join(
-    f"{c} = excluded.{c}" for c in (*_COLUMNS, "intake", "version", "versions")
-)
+_STANDING = (*_COLUMNS, "intake", "version", "versions")
+_REPLACED = ", ".join(f"{c} = excluded.{c}" for c in _STANDING)
+_REPLACING = ", ".join(f"r.{c}" for c in _COLUMNS)
 
 
-async def keep_rest(connection: Connection, intake: int) -> None:
+async def keep_rest(connection: Connection, intake: int, *, twice: bool) -> None:
     """Let each case's newest record stand, and add every record to the history."""
     await connection.execute(
         "INSERT INTO ingest.enforcement_case"
@@ -156,7 +165,11 @@ async def keep_rest(connection: Connection, intake: int) -> None:
         f" SELECT DISTINCT ON ({_KEY}) {_KEY}, {_CONTENT}, $1::int, version,"
         " all_versions FROM pg_temp.ranked WHERE applied"
         f" ORDER BY {_KEY}, version DESC"
-        f" ON CONFLICT ({_KEY}) DO UPDATE SET {_REPLACED}",
+        f" ON CONFLICT ({_KEY}) DO UPDATE SET {_REPLACED}"
+        if twice
+        else f"UPDATE ingest.enforcement_case c SET ({', '.join(_STANDING)})"
+        f" = ROW({_REPLACING}, $1::int, r.version, r.all_versions)"
+        " FROM pg_temp.ranked r WHERE c.id = r.case_id AND r.applied",
         intake,
         timeout=LONG,
     )
@@ -168,9 +181,9 @@ async def keep_rest(connection: Connection, intake: int) -> None:
     )
     await connection.execute(
         f"INSERT INTO ingest.case_history (case_id, {_CONTENT}, intake, version,"
-        f" applied) SELECT c.id, {', '.join(f'r.{c}' for c in _COLUMNS)}, $1,"
-        f" r.version, r.applied FROM pg_temp.ranked r"
-        f" JOIN ingest.enforcement_case c USING ({_KEY})",
+        f" applied) SELECT {'c.id' if twice else 'r.case_id'}, {_REPLACING}, $1,"
+        " r.version, r.applied FROM pg_temp.ranked r"
+        f"{f' JOIN ingest.enforcement_case c USING ({_KEY})' if twice else ''}",
         intake,
         timeout=LONG,
     )

@@ -101,8 +101,8 @@ async def _kept(connection: Connection, intake: int, good: int) -> tuple[int, Ol
     if fresh == good:
         return fresh, (0, [])
     await store.compare_rest(connection, intake, twice=twice)
-    applied = await store.rank_rest(connection)
-    await store.keep_rest(connection, intake)
+    applied = await store.rank_rest(connection, twice=twice)
+    await store.keep_rest(connection, intake, twice=twice)
     return fresh + applied, await store.older_lines(connection, MOST_ERRORS)
 
 

@@ -48,18 +48,18 @@ class Identity:
     unless: str | None = None
     _left: int = field(init=False, repr=False)
     _unless: int | None = field(init=False, repr=False)
-    _signed: tuple[tuple[int, int, bool], ...] = field(init=False, repr=False)
+    _plus: tuple[int, ...] = field(init=False, repr=False)
+    _minus: tuple[int, ...] = field(init=False, repr=False)
+    _maybe: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Find the columns once: a national month asks 200 000 times."""
         unless = None if self.unless is None else COLUMNS.index(self.unless)
         object.__setattr__(self, "_left", COLUMNS.index(self.left))
         object.__setattr__(self, "_unless", unless)
-        parts = [(name, 1, True) for name in self.plus]
-        parts += [(name, -1, True) for name in self.minus]
-        parts += [(name, -1, False) for name in self.maybe]
-        signed = tuple((COLUMNS.index(n), sign, must) for n, sign, must in parts)
-        object.__setattr__(self, "_signed", signed)
+        for name in ("plus", "minus", "maybe"):
+            columns = tuple(map(COLUMNS.index, getattr(self, name)))
+            object.__setattr__(self, f"_{name}", columns)
 
     def broken_by(self, counts: Counts) -> tuple[int, int] | None:
         """(what stands, what it should be) where a row breaks it."""
@@ -69,12 +69,18 @@ class Identity:
         if self._unless is not None and counts[self._unless] is not None:
             return None
         should = 0
-        for column, sign, must in self._signed:
+        for column in self._plus:
             count = counts[column]
-            if count is not None:
-                should += sign * count
-            elif must:
+            if count is None:
                 return None
+            should += count
+        for column in self._minus:
+            count = counts[column]
+            if count is None:
+                return None
+            should -= count
+        for column in self._maybe:
+            should -= counts[column] or 0
         holds = stands <= should if self.at_most else stands == should
         return None if holds else (stands, should)
 
@@ -226,15 +232,15 @@ def findings(report: Report) -> Iterator[tuple[Severity, Tell]]:
     for number, row in enumerate(report.rows):
         if not row.removed:
             for identity, stands, should in contradictions(form, row):
-                place = (report.index, f"/figures/{number}/{identity.left}")
+                place = (report.index, number)
                 told = partial(_told, *place, identity, stands, should, form)
                 yield identity.severity, told
 
 
 def _told(
-    index: int, member: str, identity: Identity, stands: int, should: int, form: Form
+    index: int, number: int, identity: Identity, stands: int, should: int, form: Form
 ) -> Fault:
-    code = f"identity_{identity.id}"
+    member, code = f"/figures/{number}/{identity.left}", f"identity_{identity.id}"
     return fault(index, member, code, _broken(identity, stands, should, form))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -136,8 +136,29 @@ def _sum_of_parts(row: Row) -> int | None:
     return completed + terminated + (row.counts[_REDUCED] or 0)
 
 
-def faults_of_row(row: Row) -> Iterator[tuple[str, str, Text]]:
+def faults_of_row(row: Row) -> Iterable[tuple[str, str, Text]]:
     """Why a row cannot be accepted: (member, code, message)."""
+    return () if _is_sound(row) else _faults(row)
+
+
+def _is_sound(row: Row) -> bool:
+    """Whether nothing can be wrong with it, as with nearly every row of a month."""
+    measure, _, counts, rate, removed = row
+    if removed or rate is not None:
+        return False
+    for column in _FOREIGN[measure]:
+        if counts[column] is not None:
+            return False
+    done, parts = counts[_DONE], _sum_of_parts(row)
+    if done is None:
+        done = parts
+    elif parts is not None:
+        return False
+    enforceable = counts[_ENFORCEABLE]
+    return done is not None and enforceable is not None and done <= enforceable
+
+
+def _faults(row: Row) -> Iterator[tuple[str, str, Text]]:
     if row.removed:
         if row.published_rate is not None or _has_counts(row):
             yield "withdrawn", "withdrawn_with_figures", _WITHDRAWN
@@ -236,12 +257,23 @@ class Odd:
     told: list[Fault] = field(default_factory=list)
     more: int = 0
 
+    @property
+    def is_full(self) -> bool:
+        """Whether from here on it is only counted."""
+        return len(self.told) >= MOST_ERRORS
+
     def note(self, tell: Tell) -> None:
         """Put it in words, or only count it."""
         if len(self.told) < MOST_ERRORS:
             self.told.append(tell())
         else:
             self.more += 1
+
+    def note_all(self, tells: Sequence[Tell]) -> None:
+        """The same for several."""
+        room = max(0, MOST_ERRORS - len(self.told))
+        self.told += [tell() for tell in tells[:room]]
+        self.more += len(tells[room:])
 
 
 def fault(index: int, member: str, code: str, message: Text) -> Fault:
