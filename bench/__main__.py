@@ -11,12 +11,14 @@ from bench import (
     delivery,
     end_to_end,
     evaluate,
+    evaluate_month,
     growth,
     ingest_cases,
     ingest_reports,
     reads,
     score_national,
     sweep_cases,
+    worker_memory,
 )
 
 BENCHES = {
@@ -29,6 +31,8 @@ BENCHES = {
     "end_to_end": end_to_end.run,
     "delivery": delivery.run,
     "evaluate": evaluate.run,
+    "evaluate_month": evaluate_month.run,
+    "worker_memory": worker_memory.run,
     "backtest": backtest.run,
     "agreement": agreement.run,
 }

@@ -132,10 +132,13 @@ async def evaluate(
     found = Evaluation(at or clock.day_of(now))
     for watch in watches:
         engine = judge.engines[watch]
-        wanted = {r.id for r in engine.rules if rules is None or r.id in rules}
-        if not wanted and not await shadowing.pairs(connection, watch):
+        active = [r for r in engine.rules if rules is None or r.id in rules]
+        wanted = {rule.id for rule in active}
+        shadows = await shadowing.pairs(connection, watch, rules)
+        read = [*active, *(r for pair in shadows for r in pair if r is not None)]
+        if not read:
             continue
-        rows = await _subjects(connection, watch, period, found.at, units, now)
+        rows = await _subjects(connection, watch, period, found.at, units, now, read)
         decided = await _decided(engine, rows, wanted)
         inhibitors = await _inhibitors(connection, judge, wanted)
         await matters.move(
@@ -151,7 +154,7 @@ async def evaluate(
             found.judged(one)
         verdicts = [_as_kept(one, code, found.at) for one in decided]
         await store.replace_decisions(connection, code, sorted(wanted), units, verdicts)
-        await shadowing.judge(connection, watch, code, rows, found.at, rules, units)
+        await shadowing.judge(connection, shadows, code, rows, found.at, units)
     return found
 
 
@@ -174,9 +177,10 @@ async def _subjects(
     at: date,
     units: Sequence[str] | None,
     now: datetime,
+    rules: Sequence[Rule],
 ) -> list[Subject]:
     if watch is Watch.SCORECARD:
-        return await subjects.scorecards(connection, period, at, units)
+        return await subjects.scorecards(connection, period, at, units, rules)
     return await subjects.owed_reports(connection, period, at, units, now)
 
 

@@ -20,6 +20,7 @@ from services.alerts.domain.rules import Rule
 from services.alerts.domain.watching import Watch
 from services.alerts.duties.inheritance import pass_on
 from services.alerts.evaluation import Judge, ready_rules
+from services.alerts.rulebooks import ending
 from services.alerts.subjects import missed_on
 
 MOST_DAYS = 40
@@ -39,6 +40,7 @@ async def next_day(database: Database, judge: Judge) -> bool:
             return False
         day = max(last + timedelta(days=1), today - timedelta(days=MOST_DAYS))
         await ready_rules(connection, judge)
+        await ending.close(connection, midnight(day))
         await _judge_reports(connection, judge, day)
         await _judge_scorecards(connection, judge, day)
         await sweep(connection, judge, now=midnight(day))

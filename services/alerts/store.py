@@ -9,67 +9,10 @@ from datetime import date, datetime
 from libs.common.database import Connection, Row, insert_many
 from libs.common.periods import Period
 from services.alerts.domain.deadlines import VIETNAM
-from services.alerts.domain.facts import COLUMNS, LAST_YEAR, PREVIOUS
-from services.alerts.domain.past_words import PAST_WORDS
 from services.alerts.domain.rules import Step
 from services.alerts.domain.timers import Timer
 
 # Facts ------------------------------------------------------------------------------
-
-_SCORED = {
-    *("unit", "measure", "category", "done", "enforceable", "rate", "illustrative"),
-    *("target_rate", "target_operator", "last_rate", "last_points", "national_rate"),
-    *("shortfall_points", "above_national", "met"),
-    *("rank_position", "rank_of", "rank_from_bottom", "to_enforce"),
-    *(column for _, _, column, _, _ in PAST_WORDS),
-}
-QUALIFIED = {
-    column: f"{'s' if column in _SCORED else 'u' if column == 'kind' else 'f'}.{column}"
-    for column in COLUMNS.values()
-}
-"""Each column with where it stands: s(corecard), f(igures) or u(nit)."""
-_READ = ", ".join(QUALIFIED.values())
-
-
-async def scorecard_rows(
-    connection: Connection, period: Period, units: Sequence[str] | None
-) -> list[Row]:
-    """The rows of a period that rules may read, with every reported column."""
-    return await connection.fetch(
-        f"SELECT {_READ}, s.last_illustrative, u.name AS unit_name FROM scoring.published_scorecard s"
-        # A sum of children has no reported row: its other columns are unknown.
-        " LEFT JOIN ingest.current_figure f ON f.period = $1 AND f.unit = s.unit"
-        "  AND f.measure = s.measure AND f.category = s.category"
-        " JOIN platform.unit u ON u.code = s.unit AND u.valid_from <= $2"
-        "  AND (u.valid_to IS NULL OR u.valid_to > $2)"
-        " WHERE s.period = $1 AND ($3::text[] IS NULL OR s.unit = ANY($3))"
-        " ORDER BY s.unit, s.measure, s.category",
-        period.code,
-        period.end,
-        units,
-    )
-
-
-_EARLIER = ", ".join(sorted({*PREVIOUS.values(), *LAST_YEAR.values()}))
-
-Cell = tuple[str, str, str]
-"""Unit, measure and category."""
-
-
-async def earlier_rows(
-    connection: Connection, period: Period | None, units: Sequence[str] | None
-) -> dict[Cell, Row]:
-    """What rules may read of an earlier cut, by row; nothing where there is none."""
-    if period is None:
-        return {}
-    rows = await connection.fetch(
-        f"SELECT unit, measure, category, illustrative, {_EARLIER}"
-        " FROM scoring.published_scorecard"
-        " WHERE period = $1 AND ($2::text[] IS NULL OR unit = ANY($2))",
-        period.code,
-        units,
-    )
-    return {(row["unit"], row["measure"], row["category"]): row for row in rows}
 
 
 async def obligations(connection: Connection) -> list[Row]:

@@ -11,8 +11,10 @@ from libs.common.database import Connection, Row
 from libs.common.obligations import Obligation, Return, State, returned
 from libs.common.periods import Period
 from libs.common.working_days import IsWorking, between
-from services.alerts import store
+from services.alerts import cards, store
 from services.alerts.domain import facts as facts_
+from services.alerts.domain.facts import Words
+from services.alerts.domain.rules import Rule
 from services.alerts.domain.vocabulary import Facts
 
 
@@ -34,28 +36,48 @@ class Subject:
 
 
 async def scorecards(
-    connection: Connection, period: Period, at: date, units: Sequence[str] | None
+    connection: Connection,
+    period: Period,
+    at: date,
+    units: Sequence[str] | None,
+    rules: Sequence[Rule] | None = None,
 ) -> list[Subject]:
-    """Every row of a period's scorecards, on an evaluation day."""
-    rows = await store.scorecard_rows(connection, period, units)
-    previous = await store.earlier_rows(connection, period.month_before(), units)
-    last_year = await store.earlier_rows(connection, period.year_earlier(), units)
+    """The rows of a period's scorecards, on an evaluation day: those of which any of
+    these rules speaks, with what they read of them. Without rules, everything."""
+    words = facts_.ALL
+    if rules is not None:
+        words = Words.of(frozenset().union(*(rule.names for rule in rules), _ALWAYS))
+    rows = await cards.scorecard_rows(connection, period, at, units, rules, words)
+    categories = sorted({row["category"] for row in rows})
+    earlier = []
+    for cut, columns in (
+        (period.month_before(), words.previous),
+        (period.year_earlier(), words.last_year),
+    ):
+        read = list(columns.values())
+        earlier.append(
+            await cards.earlier_rows(connection, cut, units, categories, read)
+        )
+    previous, last_year = earlier
     return [
-        _scored(row, period, at, previous.get(cell), last_year.get(cell))
+        _scored(row, facts_.facts_of(row, period, at, before, year, words), before)
         for row in rows
         for cell in [(row["unit"], row["measure"], row["category"])]
+        for before, year in [(previous.get(cell), last_year.get(cell))]
     ]
 
 
-def _scored(
-    row: Row, period: Period, at: date, previous: Row | None, last_year: Row | None
-) -> Subject:
+_ALWAYS = frozenset({"unit.kind"})
+"""What is read for the name by which a message calls the unit."""
+
+
+def _scored(row: Row, facts: Facts, previous: Row | None) -> Subject:
     return Subject(
         row["unit"],
         row["unit_name"],
         row["measure"],
         row["category"],
-        facts_.facts_of(row, period, at, previous, last_year),
+        facts,
         {
             "rate": None if row["rate"] is None else str(row["rate"]),
             "done": row["done"],

@@ -7,12 +7,17 @@ from datetime import date, datetime
 
 from libs.common.database import Connection, Row
 from libs.common.periods import Period
+from services.alerts.cards import (
+    WRITTEN,
+    categories_of,
+    given,
+    hashing,
+    rows_of,
+    scopes,
+)
 from services.alerts.domain.expressions import names_in
-from services.alerts.domain.facts import COLUMNS
 from services.alerts.domain.rules import Rule, Unknown
-from services.alerts.domain.vocabulary import VOCABULARY
-from services.alerts.engine.sql import Sql, of_kind
-from services.alerts.store import QUALIFIED
+from services.alerts.engine.sql import Sql
 
 LONG = 600
 """Seconds that one month of a whole country may take at most."""
@@ -20,21 +25,10 @@ LONG = 600
 SILENT, HELD, FIRED = 1, 2, 3
 _UNKNOWN = {Unknown.IGNORE: SILENT, Unknown.HOLD: HELD, Unknown.RAISE: FIRED}
 
-_OF_PERIOD = {
-    "at": "$2::bigint",
-    "days_left": "$3::bigint",
-    "period.months": "$4::bigint",
-    "period.end": "$5::bigint",
-}
-_WRITTEN = _OF_PERIOD | {
-    name: of_kind(QUALIFIED[column], VOCABULARY[name].kind)
-    for name, column in COLUMNS.items()
-}
-
 
 def readable(rule: Rule) -> bool:
     """Whether every name of a rule is a column; what is not, native reads."""
-    return names_in(rule.condition) <= _WRITTEN.keys()
+    return names_in(rule.condition) <= WRITTEN.keys()
 
 
 async def outcomes(
@@ -46,13 +40,8 @@ async def outcomes(
 ) -> list[Row]:
     """(unit, measure, category, r0, r1, …): the outcome of each rule on the rows of
     some units; null out of its scope."""
-    inner, parameters = _judged(rules, period, at, units)
+    inner, parameters = _judged(rules, given(period, at, units))
     return await connection.fetch(inner, *parameters, timeout=LONG)
-
-
-# The planner cannot know how many rows a rule's scope leaves; a loop inside a loop over a
-# national month takes seconds, hashing a hundredth of that.
-_PLANNED = "SET LOCAL enable_nestloop = off; SET LOCAL jit = off"
 
 
 async def counted(
@@ -60,7 +49,6 @@ async def counted(
 ) -> Mapping[str, object]:
     """Over a whole month, for the n-th rule: `firedn` as rows that are joined by tabs,
     `heldn` and `silentn` as counts."""
-    inner, parameters = _judged(rules, period, at, None)
     wanted = ", ".join(
         "coalesce(array_agg(concat_ws(E'\\t', unit, measure, category)"
         f" ORDER BY unit, measure, category) FILTER (WHERE r{n} = {FIRED}),"
@@ -68,51 +56,32 @@ async def counted(
         f" count(*) FILTER (WHERE r{n} = {SILENT}) AS silent{n}"
         for n in range(len(rules))
     )
-    await connection.execute(_PLANNED)
-    row = await connection.fetchrow(
-        f"SELECT {wanted} FROM ({inner} OFFSET 0) judged", *parameters, timeout=LONG
-    )
+    async with hashing(connection):
+        categories = await categories_of(connection, period, at, None, rules)
+        inner, parameters = _judged(rules, given(period, at, None, categories))
+        row = await connection.fetchrow(
+            f"SELECT {wanted} FROM ({inner} OFFSET 0) judged", *parameters, timeout=LONG
+        )
     assert row is not None
     return dict(row)
 
 
 def _judged(
-    rules: Sequence[Rule], period: Period, at: date, units: Sequence[str] | None
+    rules: Sequence[Rule], parameters: Sequence[object]
 ) -> tuple[str, list[object]]:
     """The rows in any rule's scope, each with its outcomes; what no rule reads is
     not looked up."""
-    given = [
-        period.code,
-        at.toordinal(),
-        max(0, (period.year_end - at).days),
-        period.months,
-        period.end.toordinal(),
-        period.end,
-        units,
-    ]
-    sql = Sql(_WRITTEN, given)
+    sql = Sql(WRITTEN, parameters)
     judged = [(sql.scope(rule), sql.fires(rule), rule.unknown) for rule in rules]
     outcomes = ", ".join(
         f"CASE WHEN {scope} IS FALSE THEN NULL WHEN {fires} THEN {FIRED}"
         f" WHEN {fires} IS FALSE THEN {SILENT} ELSE {_UNKNOWN[unknown]} END AS r{n}"
         for n, (scope, fires, unknown) in enumerate(judged)
     )
-    within = " OR ".join(f"{scope} IS NOT FALSE" for scope, _, _ in judged)
-    used = set().union(*(names_in(rule.condition) for rule in rules))
-    figures = any(QUALIFIED[COLUMNS[n]][0] == "f" for n in used & COLUMNS.keys())
-    reported = (
-        " LEFT JOIN ingest.current_figure f ON f.period = $1 AND f.unit = s.unit"
-        " AND f.measure = s.measure AND f.category = s.category"
-    )
+    within = scopes(sql, rules)
     return (
-        f"SELECT s.unit, s.measure, s.category, {outcomes}"
-        f" FROM scoring.published_scorecard s{reported if figures else ''}"
-        " JOIN platform.unit u ON u.code = s.unit AND u.valid_from <= $6"
-        "  AND (u.valid_to IS NULL OR u.valid_to > $6)"
-        " WHERE s.period = $1 AND ($7::text[] IS NULL OR s.unit = ANY ($7))"
-        # Every parameter is named, also where no rule asks for it.
-        " AND num_nulls($2::bigint, $3::bigint, $4::bigint, $5::bigint) >= 0"
-        f" AND ({within})",
+        f"SELECT s.unit, s.measure, s.category, {outcomes}{rows_of(outcomes)}"
+        f" AND {within}",
         sql.parameters,
     )
 

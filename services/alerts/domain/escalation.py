@@ -35,6 +35,7 @@ class Change(StrEnum):
     RENEWED = "renewed"
     WITHDRAWN = "withdrawn"
     EXEMPTED = "exempted"
+    SUPERSEDED = "superseded"
     INHERITED = "inherited"
 
 
@@ -56,6 +57,7 @@ ANNOUNCED: Mapping[Change, str] = {
     Change.RENEWED: "escalation.opened",
     Change.WITHDRAWN: "escalation.closed",
     Change.EXEMPTED: "escalation.closed",
+    Change.SUPERSEDED: "escalation.closed",
     # Another unit hears of it from now on, at the same level.
     Change.INHERITED: "escalation.escalated",
 }
@@ -93,8 +95,9 @@ def advance(current: Standing | None, now: Finding) -> Change | None:
     if current is None:
         return Change.OPENED if now.fires else None
     if current.state is State.CLOSED:
-        closed_by_data = current.closed_as == "data"
-        return Change.REOPENED if now.fires and closed_by_data else None
+        # Nobody settled what closed by its data, or because its rule had ended.
+        unsettled = current.closed_as in ("data", "superseded")
+        return Change.REOPENED if now.fires and unsettled else None
     same = _lasting(now.facts) == _lasting(current.facts)
     if now.fires:
         alike = same and now.severity == current.severity

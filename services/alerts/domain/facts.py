@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Protocol
@@ -48,6 +49,38 @@ COLUMNS: Mapping[str, str] = {
 }
 """name in a rule → column of the published scorecard with its figures."""
 
+_RECLASSIFIED_FROM = frozenset(
+    f"{cut}{name}"
+    for cut in ("", "previous.")
+    for name in ("classification", "enforceable", "to_enforce")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Some names of the vocabulary, each with its column: of the scorecard itself, and
+    of those of the two earlier cuts."""
+
+    now: Mapping[str, str]
+    previous: Mapping[str, str]
+    last_year: Mapping[str, str]
+    reclassified: bool
+
+    @classmethod
+    def of(cls, names: Collection[str]) -> Words:
+        """These names, and those from which they are worked out."""
+        reclassified = "month.reclassified" in names
+        wanted = {*names, *(_RECLASSIFIED_FROM if reclassified else ())}
+        now, previous, last_year = (
+            {name: column for name, column in columns.items() if name in wanted}
+            for columns in (COLUMNS, PREVIOUS, LAST_YEAR)
+        )
+        return cls(now, previous, last_year, reclassified)
+
+
+ALL = Words.of(VOCABULARY)
+"""Every name that a row can have."""
+
 
 class Columns(Protocol):
     """A row of the published view, by column."""
@@ -61,15 +94,19 @@ def facts_of(
     at: date,
     previous: Columns | None = None,
     last_year: Columns | None = None,
+    words: Words = ALL,
 ) -> Facts:
-    """One row on one evaluation day, beside the same row of two earlier cuts.
+    """One row on one evaluation day, beside the same row of two earlier cuts: these
+    words of it, and its day and period.
 
     Rates and points are whole hundredths.
     """
-    facts = _read(row, COLUMNS)
-    for names, earlier in ((PREVIOUS, previous), (LAST_YEAR, last_year)):
+    facts = _read(row, words.now)
+    earlier_rows = ((words.previous, previous), (words.last_year, last_year))
+    for names, earlier in earlier_rows:
         facts |= dict.fromkeys(names) if earlier is None else _read(earlier, names)
-    facts["month.reclassified"] = _reclassified(facts)
+    if words.reclassified:
+        facts["month.reclassified"] = _reclassified(facts)
     facts["period.months"] = period.months
     facts["period.end"] = period.end.toordinal()
     facts["at"] = at.toordinal()

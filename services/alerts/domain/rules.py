@@ -7,9 +7,16 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from services.alerts.domain.expressions import All, Condition, Expression, ParamTable
+from services.alerts.domain.expressions import (
+    All,
+    Condition,
+    Expression,
+    ParamTable,
+    names_in,
+)
 from services.alerts.domain.vocabulary import Bilingual, Facts, Printed
 from services.alerts.domain.watching import Watch
+from services.alerts.domain.wording import places
 
 
 class Unknown(StrEnum):
@@ -195,6 +202,19 @@ class Rule:
             inner = expression.condition
             parts.extend(inner.parts if isinstance(inner, All) else (inner,))
         return All(tuple(parts))
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every name that it reads of a row: to judge it, to say how bad that is, and
+        in its message."""
+        read = {*names_in(self.condition)}
+        for row in self.severity:
+            if row.condition is not None:
+                read |= names_in(row.condition.condition)
+        if self.message is not None:
+            for template in (self.message.vi, self.message.en):
+                read |= {name for name, _ in places(template)}
+        return frozenset(read)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

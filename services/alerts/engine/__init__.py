@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Final, Literal
 
 import structlog
 
-from services.alerts.domain.rules import Outcome, Rule, Severity, Verdict
+from services.alerts.domain.rules import Outcome, Rule, Verdict
 from services.alerts.domain.vocabulary import VOCABULARY, Bilingual, Facts, Names
 from services.alerts.engine.bulk import Sealing, Status, Statuses, judge_of
 from services.alerts.engine.durable import FactRefused, Translation
@@ -91,24 +91,49 @@ class Health:
 Answer = tuple[int, ...] | Why
 """The rules that durable says match, in order, or why it says nothing."""
 
-
-@dataclass(slots=True)
-class _Row:
-    """One fact on its way: what native says of it, and what durable is asked."""
-
-    facts: Facts
-    statuses: Statuses
-    line: str | None = None
-    answer: Answer = ()
+Place = tuple[int, int]
+"""Of a decision among those of its row, and of its rule among all."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Alike:
-    """What rows of one pattern have in common: every decision as if it were silent,
-    and which of them are not: (place among the decisions, rule)."""
+    """What rows of one pattern have in common: every decision without a trace, and the
+    places of those that fire, and of those that name what is missing in the row."""
 
-    decisions: list[Decision]
-    spoken: tuple[tuple[int, int], ...]
+    decisions: tuple[Decision, ...]
+    fired: tuple[Place, ...]
+    unknown: tuple[Place, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """What native says of all rules: a month has many rows, and few patterns."""
+
+    statuses: Statuses
+    asked: bool
+    """Whether any rule has the row in its scope."""
+    alike: dict[Answer, _Alike] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Some rows on their way: what native says of each, and what durable is asked.
+
+    All lists are by place. An object for each row would take as long as judging it.
+    """
+
+    facts: Sequence[Facts]
+    patterns: Sequence[_Pattern]
+    lines: list[str | None]
+    answers: list[Answer]
+
+    def unanswered(self) -> list[int]:
+        """The places of rows that were asked about in vain, or not yet."""
+        return [
+            place
+            for place, line in enumerate(self.lines)
+            if line is not None and self.answers[place] is Why.WORKER_DOWN
+        ]
 
 
 class Engine:
@@ -169,23 +194,34 @@ class Engine:
 
     async def decide(
         self, facts: Sequence[Facts], *, traced: bool = True
-    ) -> list[list[Decision]]:
+    ) -> list[Sequence[Decision]]:
         """Judge each fact by every rule in whose scope it lies.
 
         What fired or is held comes with its trace, unless `traced` is false;
         `explain` gives any other.
         """
         async with self._asking:
-            rows = await self._judged(facts)
-            await self._settle([row for row in rows if row.line and _unanswered(row)])
+            answers = _Answers(await self._running_worker())
+            try:
+                batches = await self._asked(facts, answers)
+                # What is answered is compared while the worker goes on.
+                done = answers.count
+                decided = await self._compared(batches[:done], traced)
+                await answers.complete()
+            finally:
+                await answers.abandon()
+            if answers.died is not None:
+                await self._lost(answers.died)
+            await self._settle(batches[answers.count :])
+            decided += await self._compared(batches[done:], traced)
             await self._running_worker()
-            return await asyncio.to_thread(self._decisions, rows, traced)
+            return decided
 
     def explain(self, rule_id: str, facts: Facts) -> Verdict | None:
         """What native says of one fact under one rule, with the whole trace."""
         for compiled in self._compiled:
             if compiled.rule.id == rule_id:
-                return compiled.explain(self._sealing.seal(facts))
+                return compiled.explain(self._sealing.seal(facts, compiled.names))
         raise KeyError(rule_id)
 
     def health(self) -> Health:
@@ -208,53 +244,58 @@ class Engine:
         self._translation = Translation(rules)
         self._sealing = Sealing(rules, self._names)
         self._judge = judge_of(rules, self._sealing)
-        self._silent = [_silences(rule) for rule in rules]
-        self._fires: dict[tuple[int, Why | None, Severity], Decision] = {}
-        self._alike: dict[tuple[Statuses, Answer], _Alike] = {}
+        self._patterns: dict[Statuses, _Pattern] = {}
         for rule_id, reason in self._translation.native_only.items():
             log.info("rule_native_only", rule=rule_id, reason=reason.en)
 
     # The native reading, and what durable is to be asked
 
-    async def _judged(self, facts: Sequence[Facts]) -> list[_Row]:
+    async def _asked(self, facts: Sequence[Facts], answers: _Answers) -> list[_Batch]:
         """Native's verdicts; meanwhile the worker answers what is sent already."""
-        worker = await self._running_worker()
-        rows: list[_Row] = []
-        answers = _Answers(worker, self._deadline)
-        try:
-            for start in range(0, len(facts), BATCH):
-                batch = facts[start : start + BATCH]
-                judged = await asyncio.to_thread(self._natively, batch)
-                rows.extend(judged)
-                answers.ask([row for row in judged if row.line])
-            await answers.complete()
-        finally:
-            await answers.abandon()
-        if answers.died is not None:
-            await self._lost(answers.died)
-        return rows
+        batches: list[_Batch] = []
+        for start in range(0, len(facts), BATCH):
+            some = facts[start : start + BATCH]
+            batch = await asyncio.to_thread(self._natively, some)
+            answers.ask(batch, batch.unanswered(), deadline=self._deadline)
+            batches.append(batch)
+        return batches
 
-    def _natively(self, batch: Sequence[Facts]) -> list[_Row]:
-        rows = [_Row(facts, self._judge(facts)) for facts in batch]
-        for row in rows:
-            if any(row.statuses):
-                self._phrase(row)
-        return rows
+    def _natively(self, facts: Sequence[Facts]) -> _Batch:
+        known = self._patterns.get
+        patterns = [
+            known(statuses) or self._pattern(statuses)
+            for statuses in map(self._judge, facts)
+        ]
+        batch = _Batch(facts, patterns, [None] * len(facts), [()] * len(facts))
+        self._phrase(batch)
+        return batch
 
-    def _phrase(self, row: _Row) -> None:
-        """Say the row to durable, unless it cannot be asked at all."""
+    def _pattern(self, statuses: Statuses) -> _Pattern:
+        if len(self._patterns) >= _PATTERNS:
+            self._patterns.clear()
+        pattern = self._patterns[statuses] = _Pattern(statuses, any(statuses))
+        return pattern
+
+    def _phrase(self, batch: _Batch) -> None:
+        """Say the rows to durable, unless it cannot be asked at all."""
+        answer = Why.WORKER_DOWN
         if self._mode == "native":
-            row.answer = Why.TURNED_OFF
+            answer = Why.TURNED_OFF
         elif self._missing is not None:
-            row.answer = Why.ENGINE_MISSING
-        else:
-            row.answer = Why.WORKER_DOWN
-            self._number += 1
+            answer = Why.ENGINE_MISSING
+        fact, number = self._translation.fact, self._number
+        for place, pattern in enumerate(batch.patterns):
+            if not pattern.asked:
+                continue
+            batch.answers[place] = answer
+            if answer is not Why.WORKER_DOWN:
+                continue
             try:
-                row.line = self._translation.fact(row.facts, self._number)
+                batch.lines[place] = fact(batch.facts[place], number + place)
             except FactRefused:
                 self.counters.refused += 1
-                row.answer = Why.OUTSIDE_SAFE_SUBSET
+                batch.answers[place] = Why.OUTSIDE_SAFE_SUBSET
+        self._number += len(batch.facts)
 
     # The worker
 
@@ -303,40 +344,46 @@ class Engine:
 
     # What the first pass left without an answer
 
-    async def _settle(self, rows: Sequence[_Row]) -> None:
+    async def _settle(self, batches: Sequence[_Batch]) -> None:
         """Ask again, batch by batch: only a death in the first pass leads here."""
-        for start in range(0, len(rows), BATCH):
-            await self._ask(rows[start : start + BATCH], deadline=self._deadline)
+        for batch in batches:
+            await self._ask(batch, batch.unanswered(), deadline=self._deadline)
 
-    async def _ask(self, rows: Sequence[_Row], *, deadline: float) -> None:
+    async def _ask(
+        self, batch: _Batch, places: Sequence[int], *, deadline: float
+    ) -> None:
         """Bisect a batch that kills the worker, until what kills it stands alone."""
-        if await self._answered(rows, deadline=deadline):
+        if await self._answered(batch, places, deadline=deadline):
             return
-        if len(rows) == 1:
-            await self._condemn(rows[0], deadline=deadline)
+        if len(places) == 1:
+            await self._condemn(batch, places[0], deadline=deadline)
             return
-        half = len(rows) // 2
+        half = len(places) // 2
         shorter = max(deadline / 2, min(_SHORTEST, deadline))
-        await self._ask(rows[:half], deadline=shorter)
-        await self._ask(rows[half:], deadline=shorter)
+        await self._ask(batch, places[:half], deadline=shorter)
+        await self._ask(batch, places[half:], deadline=shorter)
 
-    async def _condemn(self, row: _Row, *, deadline: float) -> None:
+    async def _condemn(self, batch: _Batch, place: int, *, deadline: float) -> None:
         """A fact is poison when the worker dies of it twice; once may be chance."""
         if await self._running_worker() is None:
             return
-        if not await self._answered([row], deadline=deadline):
-            row.answer = Why.POISON
+        if not await self._answered(batch, [place], deadline=deadline):
+            batch.answers[place] = Why.POISON
             self.counters.poison += 1
-            log.error("poison_fact", fact=row.line)
+            log.error("poison_fact", fact=batch.lines[place])
 
-    async def _answered(self, rows: Sequence[_Row], *, deadline: float) -> bool:
+    async def _answered(
+        self, batch: _Batch, places: Sequence[int], *, deadline: float
+    ) -> bool:
         """Whether there is nothing more to ask: answered, or no worker to be had."""
+        if not places:
+            return True
         worker = await self._running_worker()
         if worker is None:
             return True
-        answers = _Answers(worker, deadline)
+        answers = _Answers(worker)
         try:
-            answers.ask(rows)
+            answers.ask(batch, places, deadline=deadline)
             await answers.complete()
         finally:
             await answers.abandon()
@@ -346,123 +393,136 @@ class Engine:
 
     # The comparison
 
-    def _decisions(self, rows: Sequence[_Row], traced: bool) -> list[list[Decision]]:
-        decided = [self._decided(row, traced) for row in rows]
+    async def _compared(
+        self, batches: Sequence[_Batch], traced: bool
+    ) -> list[Sequence[Decision]]:
+        return await asyncio.to_thread(self._decisions, batches, traced)
+
+    def _decisions(
+        self, batches: Sequence[_Batch], traced: bool
+    ) -> list[Sequence[Decision]]:
+        decided = [
+            decisions for batch in batches for decisions in self._decided(batch, traced)
+        ]
         self.counters.decisions += sum(map(len, decided))
         return decided
 
-    def _decided(self, row: _Row, traced: bool) -> list[Decision]:
-        """Rows of which both readings say the same are alike: what is silent in them
-        is worked out once, and only what is not is judged in words."""
-        pattern = (row.statuses, row.answer)
-        alike = self._alike.get(pattern)
-        if alike is None:
-            disagreements = self.counters.disagreements
-            alike, spoken = self._compared(row)
-            if disagreements == self.counters.disagreements and not spoken:
-                if len(self._alike) >= _PATTERNS:
-                    self._alike.clear()
-                self._alike[pattern] = alike
-        decisions = alike.decisions.copy()
-        for place, index in alike.spoken:
-            status = row.statuses[index]
-            decisions[place] = (
-                self._fired(index, decisions[place], row.facts)
-                if status is Status.TRUE and not traced
-                else self._worded(index, decisions[place], row.facts, traced)
-            )
-        return decisions
+    def _decided(self, batch: _Batch, traced: bool) -> Iterator[Sequence[Decision]]:
+        """What both readings say of a pattern is worked out once; only what fires or is
+        not known of a row takes words of its own."""
+        rows = zip(batch.patterns, batch.answers, batch.facts, strict=True)
+        for place, (pattern, answer, facts) in enumerate(rows):
+            alike = pattern.alike.get(answer) or self._alike(batch, place)
+            worded = alike.fired + alike.unknown if traced else alike.unknown
+            if not worded:
+                yield alike.decisions
+                continue
+            decisions = list(alike.decisions)
+            for n, index in worded:
+                decisions[n] = self._worded(index, decisions[n], facts, traced)
+            yield decisions
 
     def _worded(
         self, index: int, like: Decision, facts: Facts, traced: bool
     ) -> Decision:
         """The verdict with what is missing, and on request with the whole trace."""
-        compiled, sealed = self._compiled[index], self._sealing.seal(facts)
+        compiled = self._compiled[index]
+        sealed = self._sealing.seal(facts, compiled.names)
         verdict = compiled.explain(sealed) if traced else compiled.judge(sealed)
         assert verdict is not None
         return Decision(like.rule, verdict, like.decided_by, like.why)
 
-    def _fired(self, index: int, like: Decision, facts: Facts) -> Decision:
-        """A rule that fires, without the trace, says no more than how bad it is."""
-        compiled = self._compiled[index]
-        sealed = self._sealing.seal(facts, compiled.severity_names)
-        severity = compiled.severity(sealed)
-        key = (index, like.why, severity)
-        known = self._fires.get(key)
-        if known is None:
-            verdict = Verdict(Outcome.FIRED, (), severity)
-            known = Decision(like.rule, verdict, like.decided_by, like.why)
-            self._fires[key] = known
-        return known
+    def _alike(self, batch: _Batch, place: int) -> _Alike:
+        """Compared once for all rows of a pattern that durable answers the same; each
+        row is compared on its own where they differ, or its day has to be looked at."""
+        disagreements = self.counters.disagreements
+        alike, by_facts = self._by_both(batch, place)
+        if disagreements == self.counters.disagreements and not by_facts:
+            batch.patterns[place].alike[batch.answers[place]] = alike
+        return alike
 
-    def _compared(self, row: _Row) -> tuple[_Alike, bool]:
+    def _by_both(self, batch: _Batch, place: int) -> tuple[_Alike, bool]:
         """Both readings of a row, and whether it takes its facts to compare them."""
         decisions: list[Decision] = []
-        spoken: list[tuple[int, int]] = []
+        fired: list[Place] = []
+        unknown: list[Place] = []
         by_facts = False
-        for index, status in enumerate(row.statuses):
+        for index, status in enumerate(batch.patterns[place].statuses):
             if status is Status.OUT:
-                by_facts |= self._expect_silence(row, index)
+                by_facts |= self._expect_silence(batch, place, index)
                 continue
-            why = self._why(row, index, status)
-            if status is not Status.FALSE:
-                spoken.append((len(decisions), index))
-            decisions.append(self._silent[index][why])
-        return _Alike(decisions, tuple(spoken)), by_facts
+            why = self._why(batch, place, index, status)
+            if status is Status.UNKNOWN:
+                unknown.append((len(decisions), index))
+            elif status is not Status.FALSE:
+                fired.append((len(decisions), index))
+            rule = self._compiled[index].rule
+            decisions.append(_untraced(rule, status, why))
+        return _Alike(tuple(decisions), tuple(fired), tuple(unknown)), by_facts
 
-    def _why(self, row: _Row, index: int, status: Status) -> Why | None:
-        rule = self._compiled[index].rule
-        if row.answer is Why.TURNED_OFF or row.answer is Why.ENGINE_MISSING:
-            return row.answer
+    def _why(self, batch: _Batch, place: int, index: int, status: Status) -> Why | None:
+        rule, answer = self._compiled[index].rule, batch.answers[place]
+        if answer is Why.TURNED_OFF or answer is Why.ENGINE_MISSING:
+            return answer
         if rule.id in self._translation.native_only:
             return Why.OUTSIDE_SAFE_SUBSET
-        if isinstance(row.answer, Why):
-            return row.answer
-        if (index in row.answer) is (status is Status.TRUE):
+        if isinstance(answer, Why):
+            return answer
+        if (index in answer) is (status.severity is not None):
             return None
-        self._disagreed(rule, row, native=status)
+        self._disagreed(rule, batch, place, native=status)
         return Why.DISAGREED
 
-    def _expect_silence(self, row: _Row, index: int) -> bool:
+    def _expect_silence(self, batch: _Batch, place: int, index: int) -> bool:
         """Durable must not match where native sees the row out of scope either; it
         does not know from when to when a rule is in force. True when it matched."""
-        if isinstance(row.answer, Why) or index not in row.answer:
+        answer = batch.answers[place]
+        if isinstance(answer, Why) or index not in answer:
             return False
         compiled = self._compiled[index]
-        if compiled.in_force(self._sealing.seal(row.facts)):
-            self._disagreed(compiled.rule, row, native=Status.OUT)
+        if compiled.in_force(self._sealing.seal(batch.facts[place])):
+            self._disagreed(compiled.rule, batch, place, native=Status.OUT)
         return True
 
-    def _disagreed(self, rule: Rule, row: _Row, *, native: Status) -> None:
+    def _disagreed(
+        self, rule: Rule, batch: _Batch, place: int, *, native: Status
+    ) -> None:
         self.counters.disagreements += 1
         log.error(
             "readings_disagree",
             rule=rule.id,
             version=rule.version,
             native=native.name,
-            durable=row.answer,
-            fact=row.line,
+            durable=batch.answers[place],
+            fact=batch.lines[place],
         )
+
+
+_Asked = tuple[_Batch, Sequence[int], float]
+"""A batch, the places that were asked about, and how long that may take."""
 
 
 class _Answers:
     """Batches handed to a worker and its answers, read while more are handed over."""
 
-    def __init__(self, worker: Worker | None, deadline: float) -> None:
+    def __init__(self, worker: Worker | None) -> None:
         self.died: WorkerDied | None = None
+        self.count = 0
+        """How many of the batches that were asked about are answered."""
         self._worker = worker
-        self._deadline = deadline
-        self._batches: asyncio.Queue[Sequence[_Row] | None] = asyncio.Queue()
+        self._asked: asyncio.Queue[_Asked | None] = asyncio.Queue()
         self._reading = asyncio.create_task(self._read())
 
-    def ask(self, rows: Sequence[_Row]) -> None:
-        if not rows or self._worker is None or self.died is not None:
+    def ask(self, batch: _Batch, places: Sequence[int], *, deadline: float) -> None:
+        if self._worker is None or self.died is not None:
             return
-        self._worker.send([row.line for row in rows if row.line])
-        self._batches.put_nowait(rows)
+        lines = [line for place in places if (line := batch.lines[place])]
+        if lines:
+            self._worker.send(lines)
+        self._asked.put_nowait((batch, places, deadline))
 
     async def complete(self) -> None:
-        self._batches.put_nowait(None)
+        self._asked.put_nowait(None)
         await self._reading
 
     async def abandon(self) -> None:
@@ -472,26 +532,26 @@ class _Answers:
             await asyncio.wait([self._reading])
 
     async def _read(self) -> None:
-        while (rows := await self._batches.get()) is not None:
-            if self._worker is None:
-                return
+        while (asked := await self._asked.get()) is not None:
+            assert self._worker is not None
+            batch, places, deadline = asked
             try:
-                answers = await self._worker.answer(len(rows), deadline=self._deadline)
+                answers = (
+                    await self._worker.answer(len(places), deadline=deadline)
+                    if places
+                    else []
+                )
             except WorkerDied as died:
                 self.died = died
                 return
-            for row, answer in zip(rows, answers, strict=True):
-                row.answer = answer
+            for place, answer in zip(places, answers, strict=True):
+                batch.answers[place] = answer
+            self.count += 1
 
 
-def _unanswered(row: _Row) -> bool:
-    return row.answer is Why.WORKER_DOWN
-
-
-def _silences(rule: Rule) -> dict[Why | None, Decision]:
-    """Most decisions are silence, and silence is always the same value."""
-    silent = Decision(rule, Verdict(Outcome.SILENT), "both")
-    decisions: dict[Why | None, Decision] = {None: silent}
-    for why in Why:
-        decisions[why] = replace(silent, decided_by="native", why=why)
-    return decisions
+def _untraced(rule: Rule, status: Status, why: Why | None) -> Decision:
+    """The decision without a trace, and as if it were silent where it is unknown."""
+    severity = status.severity
+    outcome = Outcome.SILENT if severity is None else Outcome.FIRED
+    verdict = Verdict(outcome, (), severity)
+    return Decision(rule, verdict, "both" if why is None else "native", why)

@@ -32,7 +32,7 @@ from services.alerts.domain.expressions import (
     Term,
     names_in,
 )
-from services.alerts.domain.rules import Rule
+from services.alerts.domain.rules import Rule, Severity, SeverityRow
 from services.alerts.domain.vocabulary import VOCABULARY, Facts, Kind, Names, Value
 from services.alerts.engine.native import measure, reading
 
@@ -46,12 +46,20 @@ _TYPES: Final[Mapping[Kind, type]] = {
 
 
 class Status(IntEnum):
-    """What one rule's condition is for one row."""
+    """What one rule's condition is for one row; where it is true, how bad that is."""
 
     OUT = 0
     FALSE = 1
     UNKNOWN = 2
-    TRUE = 3
+    LOW = 3
+    MEDIUM = 4
+    HIGH = 5
+    CRITICAL = 6
+
+    @property
+    def severity(self) -> Severity | None:
+        """None where the condition is not true."""
+        return Severity[self.name] if self >= Status.LOW else None
 
 
 Statuses = tuple[Status, ...]
@@ -137,8 +145,17 @@ class _Writer:
         return (
             f"OUT if {where} is False or not {in_force} else"
             f" FALSE if (when := {when}) is False else"
-            f" TRUE if when and {where} else UNKNOWN"
+            f" {self._severity(rule.severity)} if when and {where} else UNKNOWN"
         )
+
+    def _severity(self, rows: Sequence[SeverityRow]) -> str:
+        """The first that holds; the last always does."""
+        tests = [
+            f"{row.severity.name} if {self._expression(row.condition.condition)} else "
+            for row in rows
+            if row.condition is not None
+        ]
+        return f"({''.join(tests)}{rows[-1].severity.name})"
 
     def _in_force(self, rule: Rule) -> str:
         start, end = rule.effective.start, rule.effective.end or date.max

@@ -11,7 +11,6 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import product
 from math import prod
 from typing import Final
@@ -56,6 +55,13 @@ MAX_ATTRIBUTES: Final = 200
 MAX_TEXT: Final = 1000
 SHARD: Final = 32
 
+_REMEMBERED: Final = 10_000
+_TYPES: Final[Mapping[Kind, type]] = {
+    Kind.TEXT: str,
+    Kind.FLAG: bool,
+    **dict.fromkeys(NUMERIC, int),
+}
+
 _ATTRIBUTE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _RESERVED: Final = frozenset({"sid", "id", "kind"})
 
@@ -93,8 +99,8 @@ class _Field:
     write: Callable[[Value], str]
     name: str | None = None
     """Of the fact that it is, where it is not worked out."""
-    bound: int | None = None
-    """Of a number: how large it may be."""
+    type: type | None = None
+    """Of values that come again and again, and need not be written anew."""
 
 
 class Translation:
@@ -177,9 +183,7 @@ class Translation:
     def _bound(self, term: Ref | Param | Anniversary) -> None:
         attribute = self._attribute(term)
         bound = _calculable(term)
-        self._fields[attribute] = replace(
-            self._fields[attribute], write=_number(bound), bound=bound
-        )
+        self._fields[attribute] = replace(self._fields[attribute], write=_number(bound))
 
     def _attribute(self, term: Term) -> str:
         if isinstance(term, Ref):
@@ -205,7 +209,7 @@ class Translation:
                     measure(ref),
                     _writer(ref.kind),
                     ref.name,
-                    LARGEST_COUNT if ref.kind in NUMERIC else None,
+                    _TYPES.get(ref.kind),
                 )
             )
         return attribute
@@ -233,24 +237,42 @@ class Translation:
         self._fields[field.attribute] = field
 
 
+class _Texts(dict[Value, str]):
+    """What has been written of one attribute, by its value: few rates, points and
+    counts are not found again in the rows of a month."""
+
+    def __init__(self, attribute: str, write: Callable[[Value], str]) -> None:
+        self._head = f',"{attribute}":'
+        self._write = write
+
+    def __missing__(self, value: Value) -> str:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        text = self[value] = self.written(value)
+        return text
+
+    def written(self, value: Value | None) -> str:
+        """The attribute with its value; nothing where it is not known."""
+        return "" if value is None else self._head + self._write(value)
+
+
 def _spoken(fields: Sequence[_Field]) -> Callable[[Facts, int], str]:
     """Writes every attribute of a row that is known, as one generated function: a call
     or two for each would take as long as the engine does."""
     scope: dict[str, object] = {}
-    lines = ['get, line = facts.get, f\'{{"id":"{number}"\'']
+    parts = ["""'{"id":"'""", "str(number)", "'\"'"]
     for n, field in enumerate(fields):
-        scope |= {f"measure{n}": field.value, f"write{n}": field.write}
-        found = f"measure{n}(facts)" if field.name is None else f"get({field.name!r})"
-        lines += [f"value = {found}", "if value is not None:"]
-        head = f',"{field.attribute}":'
-        if field.bound is not None:
-            fits = f"type(value) is int and -{field.bound} <= value <= {field.bound}"
-            lines += [f"    if {fits}: line += f'{head}{{value}}.0'"]
-            lines += [f"    else: line += {head!r} + write{n}(value)"]
-        else:
-            lines += [f"    line += {head!r} + write{n}(value)"]
-    body = "\n    ".join([*lines, "return line + '}'"])
-    exec(compile(f"def fact(facts, number):\n    {body}", "<facts>", "exec"), scope)
+        known = _Texts(field.attribute, field.write)
+        scope |= {f"measure{n}": field.value, f"known{n}": known}
+        scope[f"written{n}"] = known.written
+        if field.name is None or field.type is None:
+            parts.append(f"written{n}(measure{n}(facts))")
+            continue
+        # Of another type it could be equal to what is known: True is, to 1.
+        fits = f"type(value := get({field.name!r})) is {field.type.__name__}"
+        parts.append(f"known{n}[value] if {fits} else written{n}(value)")
+    body = f"get = facts.get; return ''.join(({', '.join(parts)}, '}}'))"
+    exec(compile(f"def fact(facts, number): {body}", "<facts>", "exec"), scope)
     fact: Callable[[Facts, int], str] = scope["fact"]  # type: ignore[assignment]
     return fact
 
@@ -439,14 +461,9 @@ def _flag(value: Value) -> str:
 def _text(value: Value) -> str:
     if not isinstance(value, str) or len(value) > MAX_TEXT:
         raise FactRefused(f"no text of at most {MAX_TEXT} characters: {value!r}")
-    return _quoted(value)
-
-
-@lru_cache(maxsize=4096)  # codes and categories: few texts, in many facts
-def _quoted(text: str) -> str:
-    if not text.isprintable() or not unicodedata.is_normalized("NFC", text):
-        raise FactRefused(f"no printable NFC text: {text!r}")
-    return json.dumps(text, ensure_ascii=False)
+    if not value.isprintable() or not unicodedata.is_normalized("NFC", value):
+        raise FactRefused(f"no printable NFC text: {value!r}")
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _as_measure(judge: Reading) -> Measure:

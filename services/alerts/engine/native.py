@@ -69,8 +69,8 @@ class CompiledRule:
         "_trace",
         "_when",
         "_where",
+        "names",
         "rule",
-        "severity_names",
     )
 
     def __init__(self, rule: Rule) -> None:
@@ -82,9 +82,11 @@ class CompiledRule:
         self._when = reading(rule.when.condition)
         self._missing = _missing(rule.condition)
         self._trace = tuple(_traced(leaf) for leaf in leaves(rule.condition))
-        self.severity_names = frozenset[str]().union(
-            *(names_in(r.condition.condition) for r in rule.severity if r.condition)
+        self.names = frozenset({"period.end"}).union(
+            names_in(rule.condition),
+            *(names_in(r.condition.condition) for r in rule.severity if r.condition),
         )
+        """What it reads of a row."""
         self._rows: tuple[tuple[Reading, Severity], ...] = tuple(
             (
                 reading(row.condition.condition) if row.condition else _always,
@@ -120,10 +122,10 @@ class CompiledRule:
     def _stands(self, facts: Facts, judged: bool | None) -> Verdict:
         missing = () if judged else tuple(dict.fromkeys(self._missing(facts)))
         stands = outcome(judged, self.rule.unknown)
-        severity = self.severity(facts) if stands is Outcome.FIRED else None
+        severity = self._severity(facts) if stands is Outcome.FIRED else None
         return Verdict(stands, missing, severity)
 
-    def severity(self, facts: Facts) -> Severity:
+    def _severity(self, facts: Facts) -> Severity:
         """How bad it is where the rule fires."""
         for holds, severity in self._rows:
             if holds(facts):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ WORKER: Final = (sys.executable, "-P", str(Path(__file__).with_name("worker.py")
 
 _LONGEST_LINE: Final = 64 * 1024**2
 _LEAVING: Final = 2.0
+_REMEMBERED: Final = 10_000
+_PIPE: Final = 1024**2
 
 
 class WorkerDied(Exception):
@@ -24,6 +27,17 @@ class WorkerDied(Exception):
 
 class EngineMissing(Exception):
     """durable-rules is not installed, or was built for another Python."""
+
+
+class _Rules(dict[str, tuple[int, ...]]):
+    """The rules that an answer names, read once for all answers that are the same."""
+
+    def __missing__(self, indexes: str) -> tuple[int, ...]:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        named = {int(index) for index in indexes.split(",") if index}
+        rules = self[indexes] = tuple(sorted(named))
+        return rules
 
 
 class Worker:
@@ -37,6 +51,8 @@ class Worker:
         self._replies = process.stdout
         self._sent = 0
         self._answered = 0
+        self._rules = _Rules()
+        _widen(process.stdin)
 
     @classmethod
     async def start(
@@ -65,7 +81,8 @@ class Worker:
     def send(self, facts: Sequence[str]) -> None:
         """Hand over a batch without waiting; `answer` gives the answers in order."""
         self._sent += 1
-        self._write({"batch": self._sent, "facts": len(facts)}, *facts)
+        block = "\n".join(facts).encode()
+        self._write({"batch": self._sent, "bytes": len(block)}, block)
 
     async def answer(self, count: int, *, deadline: float) -> list[tuple[int, ...]]:
         """The rules that match each fact of the oldest batch without an answer."""
@@ -74,9 +91,13 @@ class Worker:
         matched = reply.get("matched")
         if reply.get("batch") != self._answered or not isinstance(matched, list):
             raise await self._died()
-        if len(matched) != count:
+        try:
+            answers = [self._rules[indexes] for indexes in matched]
+        except (TypeError, AttributeError, ValueError):
+            raise await self._died() from None
+        if len(answers) != count:
             raise await self._died()
-        return [tuple(rules) for rules in matched]
+        return answers
 
     async def stop(self) -> None:
         """Let it leave by closing its input; end it if it does not."""
@@ -100,10 +121,9 @@ class Worker:
         with suppress(OSError):
             await self._requests.wait_closed()
 
-    def _write(self, header: dict[str, object], *lines: str) -> None:
-        text = "\n".join((json.dumps(header), *lines))
+    def _write(self, header: dict[str, object], block: bytes = b"") -> None:
         with suppress(OSError):  # a dead reader is noticed where its answer fails
-            self._requests.write(text.encode() + b"\n")
+            self._requests.write(json.dumps(header).encode() + b"\n" + block)
 
     async def _reply(self, deadline: float) -> dict[str, object]:
         try:
@@ -123,3 +143,13 @@ class Worker:
     async def _died(self) -> WorkerDied:
         await self.kill()
         return WorkerDied(f"worker {self.pid} ended with {self._process.returncode}")
+
+
+def _widen(requests: asyncio.StreamWriter) -> None:
+    """Let some batches wait in the pipe, where the system can: the worker takes the
+    next while this process is busy. Elsewhere it waits for us now and then."""
+    pipe = requests.transport.get_extra_info("pipe")
+    size = getattr(fcntl, "F_SETPIPE_SZ", None)
+    if pipe is not None and size is not None:
+        with suppress(OSError):
+            fcntl.fcntl(pipe, size, _PIPE)

@@ -1,11 +1,12 @@
-"""The process that durable-rules runs in: facts come in by lines, rules go out.
+"""The process that durable-rules runs in: facts come in by blocks, rules go out.
 
 It is started by its path and imports nothing else of ours.
 
 The first line is `{"shards": [...]}`, answered by `{"ready": true}` or by
-`{"missing": why}`. After that each batch is a line `{"batch": n, "facts": k}`, then
-k facts, answered by `{"batch": n, "matched": [[rule index, ...], ...]}`. It ends
-when its input does. Nothing the library does to this process reaches another.
+`{"missing": why}`. After that each batch is a line `{"batch": n, "bytes": k}`, then
+k bytes of facts, one on each line, answered by `{"batch": n, "matched": ["3,12", …]}`:
+for each fact the rules that match it, in any order, once for each branch that does.
+It ends when its input does. Nothing the library does to this process reaches another.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import BinaryIO, Final
 
@@ -24,7 +25,7 @@ PATIENCE: Final = 60
 """Seconds for one batch. Whoever asked has given up long before, but a process that
 lost its owner while the library hangs must not spin for ever."""
 
-Match = Callable[[str], list[int]]
+Match = Callable[[str], str]
 
 
 def main() -> int:
@@ -49,7 +50,7 @@ def serve(requests: BinaryIO, replies: BinaryIO, match: Match) -> None:
     while header := requests.readline():
         batch = json.loads(header)
         signal.alarm(PATIENCE)
-        facts = [requests.readline().decode() for _ in range(batch["facts"])]
+        facts = requests.read(batch["bytes"]).decode().split("\n")
         matched = [match(fact) for fact in facts]
         _reply(replies, {"batch": batch["batch"], "matched": matched})
         signal.alarm(0)
@@ -64,21 +65,23 @@ def matcher(shards: list[str]) -> Match:
         for number, shard in enumerate(shards)
     ]
 
-    def rules_matching(handle: int, fact: str) -> Iterator[int]:
-        code, state = library.assert_fact(handle, fact)
-        if code not in (_MATCHED, _NOTHING):
-            raise RuntimeError(f"assert_fact answered {code}")
-        if code == _MATCHED:
-            started = library.start_action_for_state(handle, state)
-            action = started and started[1]
-            while action:
-                yield _rule_index(action)
-                action = library.complete_and_start_action(handle, state)
-        library.retract_fact(handle, fact)
+    assert_fact, retract_fact = library.assert_fact, library.retract_fact
+    first, next_one = library.start_action_for_state, library.complete_and_start_action
 
-    def match(fact: str) -> list[int]:
-        found = {index for each in handles for index in rules_matching(each, fact)}
-        return sorted(found)
+    def match(fact: str) -> str:
+        found: list[str] = []
+        for handle in handles:
+            code, state = assert_fact(handle, fact)
+            if code == _MATCHED:
+                started = first(handle, state)
+                action = started and started[1]
+                while action:
+                    found.append(_rule_index(action))
+                    action = next_one(handle, state)
+            elif code != _NOTHING:
+                raise RuntimeError(f"assert_fact answered {code}")
+            retract_fact(handle, fact)
+        return ",".join(found)
 
     return match
 
@@ -87,9 +90,9 @@ _MATCHED: Final = 0
 _NOTHING: Final = 1
 
 
-def _rule_index(action: str) -> int:
+def _rule_index(action: str) -> str:
     """An action reads {"r12_0":{"m":…}}: branch 0 of rule 12."""
-    return int(action[3 : action.index("_")])
+    return action[3 : action.index("_")]
 
 
 def _limit() -> None:

@@ -21,30 +21,34 @@ Pair = tuple[Rule, Rule | None]
 """A version in shadow, and the active version of the same rule."""
 
 
-async def pairs(connection: Connection, watch: Watch) -> list[Pair]:
-    """Every version in shadow of a watch, beside what is active."""
+async def pairs(
+    connection: Connection, watch: Watch, rules: Sequence[str] | None = None
+) -> list[Pair]:
+    """Every version in shadow of a watch, or of these rules, beside what is active."""
     rows = await store.shadows(connection)
     found = [
         (kept(row["source"]), kept(row["active"]) if row["active"] else None)
         for row in rows
     ]
-    return [pair for pair in found if pair[0].watches is watch]
+    return [
+        pair
+        for pair in found
+        if pair[0].watches is watch and (rules is None or pair[0].id in rules)
+    ]
 
 
 async def judge(
     connection: Connection,
-    watch: Watch,
+    shadows: Sequence[Pair],
     period: str,
     rows: Sequence[Subject],
     at: date,
-    rules: Sequence[str] | None,
     units: Sequence[str] | None,
 ) -> None:
     """Keep what versions in shadow say of the rows of a period that were judged."""
-    for shadow, active in await pairs(connection, watch):
-        if rules is None or shadow.id in rules:
-            judged = _judged(shadow, active, period, rows, at)
-            await store.replace_shadow(connection, shadow.id, period, units, judged)
+    for shadow, active in shadows:
+        judged = _judged(shadow, active, period, rows, at)
+        await store.replace_shadow(connection, shadow.id, period, units, judged)
 
 
 def _judged(

@@ -231,3 +231,28 @@ async def shadow_rows(
         *(after or (None, None, None)),
         limit,
     )
+
+
+async def left_open(connection: Connection, rule: str | None) -> list[Row]:
+    """Matters of a rule, or of any, that are open though it has no active version; held
+    until the transaction ends."""
+    return await connection.fetch(
+        "SELECT e.* FROM alerts.escalation e"
+        " WHERE e.state <> 'closed' AND ($1::text IS NULL OR e.rule = $1)"
+        " AND NOT EXISTS (SELECT FROM alerts.rule r"
+        "  WHERE r.id = e.rule AND r.state = 'active')"
+        " ORDER BY e.id FOR NO KEY UPDATE OF e",
+        rule,
+    )
+
+
+async def cuts_of_matters(connection: Connection, rule: str) -> list[Row]:
+    """(period, null) or, of cases, (null, unit) for which a rule's matters stand open,
+    or stood until the rule ended."""
+    return await connection.fetch(
+        "SELECT DISTINCT period, CASE WHEN period IS NULL THEN unit END AS unit"
+        " FROM alerts.escalation WHERE rule = $1"
+        " AND (state <> 'closed' OR (closed_as = 'superseded' AND period IS NOT NULL))"
+        " ORDER BY 1, 2",
+        rule,
+    )

@@ -27,7 +27,7 @@ from services.alerts.engine import Mode
 from services.alerts.engine.process import WorkerDied
 from services.alerts.engine.trial import bear
 from services.alerts.rulebook import RuleErrors, load_text
-from services.alerts.rulebooks import shown, store
+from services.alerts.rulebooks import ending, shown, store
 from services.alerts.rulebooks.differences import differences
 from services.alerts.rulebooks.texts import kept, read
 
@@ -207,6 +207,10 @@ async def settle(
     await store.log(
         connection, id, version, change, actor=actor, reason=reason, now=now
     )
+    if RuleState(row["state"]) is RuleState.ACTIVE:
+        await ending.close(connection, now, rule=id, actor=actor, reason=reason)
+    if wanted is Move.ACTIVATE:
+        await ending.judge_anew(connection, id)
     if wanted is Move.ACTIVATE and (replaced or row["origin"] != "shipped"):
         # Rules that come with a first installation are no news to anyone.
         news = messages.of_rule(_news(moved, replaced, reason), now)
