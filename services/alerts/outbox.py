@@ -62,12 +62,15 @@ addressed, and again each time that it is about to be sent."""
 _ADDRESS = f"""
 WITH RECURSIVE heard AS (
   SELECT DISTINCT unit FROM alerts.message WHERE id = ANY($1)),
-{ABOVE}
-INSERT INTO alerts.delivery (message, subscription, escalation, sequence)
-SELECT m.id, s.id, m.escalation, m.sequence
-FROM alerts.message m CROSS JOIN alerts.subscription s
-JOIN platform.api_key k ON k.id = s.key
-WHERE m.id = ANY($1) AND s.state <> 'deleted' AND {CONCERNS}
+{ABOVE},
+addressed AS (
+  INSERT INTO alerts.delivery (message, subscription, escalation, sequence)
+  SELECT m.id, s.id, m.escalation, m.sequence
+  FROM alerts.message m CROSS JOIN alerts.subscription s
+  JOIN platform.api_key k ON k.id = s.key
+  WHERE m.id = ANY($1) AND s.state <> 'deleted' AND {CONCERNS}
+  RETURNING id)
+SELECT pg_notify('dondoc', '{DELIVERY}') WHERE EXISTS (SELECT FROM addressed)
 """
 
 
@@ -76,9 +79,7 @@ async def announce(connection: Connection, messages: Sequence[Message]) -> None:
     if not messages:
         return
     await _freeze(connection, messages)
-    status = await connection.execute(_ADDRESS, [m.id for m in messages])
-    if status != "INSERT 0 0":
-        await notify(connection, DELIVERY)
+    await connection.execute(_ADDRESS, [m.id for m in messages])
 
 
 async def address_to(

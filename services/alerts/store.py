@@ -516,24 +516,30 @@ async def matters_listed(
 # Reports that subscribers hear of ----------------------------------------------------
 
 
-async def reports_of_batch(
-    connection: Connection, batch: str, period: str
+_BROUGHT = (
+    "batch = ANY($1) AND (batch, period) IN"
+    " (SELECT * FROM unnest($1::text[], $2::text[]))"
+)
+
+
+async def reports_brought(
+    connection: Connection, batches: Sequence[str], periods: Sequence[str]
 ) -> list[Row]:
-    """The revisions that a batch brought for a period."""
+    """The revisions that each batch brought for the period beside it."""
     return await connection.fetch(
-        "SELECT * FROM ingest.published_report WHERE batch = $1 AND period = $2"
-        " ORDER BY unit",
-        batch,
-        period,
+        f"SELECT * FROM ingest.published_report WHERE {_BROUGHT}"
+        " ORDER BY period, unit, revision",
+        batches,
+        periods,
     )
 
 
-async def closings_of_batch(
-    connection: Connection, batch: str, period: str
+async def closings_brought(
+    connection: Connection, batches: Sequence[str], periods: Sequence[str]
 ) -> list[Row]:
-    """That a period was closed or reopened, where the batch did so."""
+    """That a period was closed or reopened, where a batch did so."""
     return await connection.fetch(
-        "SELECT * FROM ingest.published_closing WHERE batch = $1 AND period = $2",
-        batch,
-        period,
+        f"SELECT * FROM ingest.published_closing WHERE {_BROUGHT} ORDER BY id",
+        batches,
+        periods,
     )

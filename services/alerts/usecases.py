@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,11 +21,15 @@ OURSELVES = "dondoc"
 
 
 async def tell_of_reports(
-    connection: Connection, batch: str, period: str, now: datetime
+    connection: Connection,
+    batches: Sequence[str],
+    periods: Sequence[str],
+    now: datetime,
 ) -> None:
-    """Say of each revision that a batch brought, and of each period that it closed."""
-    reports = await store.reports_of_batch(connection, batch, period)
-    closings = await store.closings_of_batch(connection, batch, period)
+    """Say of each revision that a batch brought for the period beside it, and of each
+    period that it closed."""
+    reports = await store.reports_brought(connection, batches, periods)
+    closings = await store.closings_brought(connection, batches, periods)
     news = [messages.of_report(row, now) for row in reports]
     news += [messages.of_closing(row, now) for row in closings if row["closed"]]
     await outbox.announce(connection, news)
