@@ -120,6 +120,8 @@ class Database:
             # Filters that may be absent share one statement; a plan made for all of
             # them is forty times slower on a list of a million scorecards.
             "plan_cache_mode": f"force_{self._plans}_plan",
+            # Nothing here runs for so long that compiling it first would pay.
+            "jit": "off",
         }
 
     @asynccontextmanager
