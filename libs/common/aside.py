@@ -18,7 +18,7 @@ from libs.common.database import Database
 from libs.common.loops import Loop, Loops
 
 SWITCH_SECONDS = 0.001
-"""How long one thread computes before another may: Python's own 5 ms is a whole post."""
+"""How long one thread computes before another may: Python's 5 ms is a whole post."""
 
 
 @dataclass(frozen=True, slots=True)

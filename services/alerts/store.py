@@ -372,6 +372,8 @@ async def due_timers(connection: Connection, now: datetime, most: int) -> list[R
     alone = await connection.fetchval("SELECT pg_try_advisory_xact_lock(7, 0)")
     if not alone:
         return []
+    # What follows is written row by row, hundreds of times the same statement.
+    await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
     return await connection.fetch(
         "SELECT t.n, t.levels, t.due_at, e.* FROM alerts.timer t"
         " JOIN alerts.escalation e ON e.id = t.escalation"
@@ -415,9 +417,8 @@ async def units_above(connection: Connection, unit: str, day: date) -> list[str]
     return [row["code"] for row in rows]
 
 
-async def unit_above(connection: Connection, unit: str, levels: int, day: date) -> str:
-    """The unit so many levels up as the tree stood on a day; at the root it stays."""
-    above = await units_above(connection, unit, day)
+def so_far_up(unit: str, above: Sequence[str], levels: int) -> str:
+    """The unit so many levels up among those above one; at the root it stays."""
     return above[min(levels, len(above)) - 1] if above and levels else unit
 
 
