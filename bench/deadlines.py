@@ -49,18 +49,16 @@ escalate:
   - {{after: {{working_days: 2}}, to: parent.parent}}
 closes: accepted
 examples:
-  - given: {{unit.kind: province, measure: cases, category: all, rate: "{rate}", period: 2022M05}}
-    expect: {{fires: true, severity: medium}}
+  - given: {{unit.kind: province, measure: cases, category: all, rate: 40,
+      period: 2022M05}}
+    expect: {{fires: true}}
 """
 
 
 async def run() -> list[Result]:
     """The month day by day, then at once, on one database and one serving process."""
     with tempfile.TemporaryDirectory() as rules, database() as url:
-        for n in range(RULES):
-            # Equal conditions under one name would be found out as copies.
-            text = _RULE.format(id=_id(n), days=_days(n), rate="40.00")
-            Path(rules, f"{_id(n)}.yaml").write_text(text, "utf-8")
+        _write(Path(rules))
         async with serving(url, DONDOC_RULES=rules) as stage, client(stage) as http:
             (await http.put("/v1/units", json=tree())).raise_for_status()
             await _open(http, PLAYED)
@@ -74,22 +72,21 @@ async def run() -> list[Result]:
     count = PROVINCES * RULES * 3
     return [
         _value("deadlines month played", round(took, 2), "s", "<= 60 s", took <= 60),
-        _value(
-            "deadlines exact, day by day",
-            count - played,
-            "moments",
-            f"{count}, all",
-            not played,
-        ),  # fmt: skip
-        _value(
-            "deadlines exact, in one step",
-            count - jumped,
-            "moments",
-            f"{count}, all",
-            not jumped,
-        ),  # fmt: skip
+        _exact("day by day", count, played),
+        _exact("in one step", count, jumped),
         _value("deadlines handled", round(rate), "moments/s", ">= 1000", rate >= 1000),
     ]
+
+
+def _exact(how: str, count: int, wrong: int) -> Result:
+    name, reach = f"deadlines exact, {how}", f"all {count}"
+    return _value(name, count - wrong, "moments", reach, not wrong)
+
+
+def _write(rules: Path) -> None:
+    for n in range(RULES):
+        text = _RULE.format(id=_id(n), days=_days(n))
+        (rules / f"{_id(n)}.yaml").write_text(text, "utf-8")
 
 
 def _value(name: str, value: float, unit: str, reach: str, ok: bool) -> Result:
@@ -139,8 +136,8 @@ async def _idle(url: str, period: str) -> None:
     """Wait until nothing of the period is due any more."""
     connection = await asyncpg.connect(url)
     try:
-        while await connection.fetchval(_LEFT, period):
-            await asyncio.sleep(0.01)
+        while await connection.fetchval(_LEFT, period):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)  # it is another process that works it off
     finally:
         await connection.close()
 

@@ -58,7 +58,7 @@ def database() -> Iterator[str]:
 
 @asynccontextmanager
 async def serving(url: str, **settings: str) -> AsyncIterator[Stage]:
-    """`dondoc serve all` on this database, with further variables of its environment."""
+    """`dondoc serve all` on this database, with further variables of environment."""
     environment = {
         **os.environ,
         "DATABASE_URL": url,

@@ -287,12 +287,16 @@ class Entry:
 
 
 async def log_entries(connection: Connection, entries: Sequence[Entry]) -> None:
-    """Append to the logs of matters; at most one entry per matter and call."""
-    await connection.executemany(
+    """Append to the logs of matters, which are numbered from 1, in this order."""
+    names = ("escalation", "change", "at", "actor", "detail")
+    await connection.execute(
         "INSERT INTO alerts.entry (escalation, n, change, at, actor, detail)"
-        " SELECT $1, 1 + count(*), $2, $3, $4, $5 FROM alerts.entry"
-        " WHERE escalation = $1",
-        [(e.escalation, e.change, e.at, e.actor, e.detail) for e in entries],
+        " SELECT escalation, row_number() OVER (PARTITION BY escalation ORDER BY place)"
+        "  + (SELECT count(*) FROM alerts.entry e WHERE e.escalation = new.escalation),"
+        "  change, at, actor, detail FROM unnest($1::text[], $2::text[],"
+        "  $3::timestamptz[], $4::text[], $5::jsonb[]) WITH ORDINALITY"
+        "  AS new (escalation, change, at, actor, detail, place)",
+        *([getattr(entry, name) for entry in entries] for name in names),
     )
 
 
