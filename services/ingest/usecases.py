@@ -277,7 +277,9 @@ async def _placed(
     The whole tree is read only where something is wrong, or reaches back.
     """
     today = clock.day_of(now)
-    named = await store.tree(connection, sorted({report.unit for report in reports}))
+    # No unit has a NUL in its code, and PostgreSQL would not even take the question.
+    codes = sorted({report.unit for report in reports if "\0" not in report.unit})
+    named = await store.tree(connection, codes)
     seen = _by_code(named, principal)
     if all(_stands(report, seen, today) for report in reports):
         return list(reports), []
