@@ -185,20 +185,20 @@ async def _report(
 
 
 async def _latencies(url: str, hears: str, accepted: dict[str, float]) -> list[Result]:
-    came: dict[str, dict[str, Any]] = {}
+    first: dict[str, dict[str, Any]] = {}
     deadline = time.monotonic() + 60
     count = len(accepted) * TOGETHER
-    while len(came) < count and time.monotonic() < deadline:
+    while len(first) < count and time.monotonic() < deadline:
         for one in await came(hears):
-            came.setdefault(one["id"], one)
+            first.setdefault(one["id"], one)
         await asyncio.sleep(0.5)
     connection = await asyncpg.connect(url)
     rows = await connection.fetch("SELECT id, created_at FROM alerts.message")
     await connection.close()
     decided = {row["id"]: row["created_at"].timestamp() for row in rows}
-    whole = sorted(one["at"] - accepted[one["batch"]] for one in came.values())
-    last = sorted(one["at"] - decided[id] for id, one in came.items())
-    lost = count - len(came)
+    whole = sorted(one["at"] - accepted[one["batch"]] for one in first.values())
+    last = sorted(one["at"] - decided[id] for id, one in first.items())
+    lost = count - len(first)
     return [
         _percentile("delivery accepted to received p95", whole, 95, 100, lost),
         _percentile("delivery accepted to received p99", whole, 99, 250, lost),
