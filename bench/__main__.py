@@ -8,6 +8,7 @@ import sys
 from bench import (
     agreement,
     backtest,
+    deadlines,
     delivery,
     end_to_end,
     evaluate,
@@ -30,6 +31,7 @@ BENCHES = {
     "sweep_cases": sweep_cases.run,
     "end_to_end": end_to_end.run,
     "delivery": delivery.run,
+    "deadlines": deadlines.run,
     "evaluate": evaluate.run,
     "evaluate_month": evaluate_month.run,
     "worker_memory": worker_memory.run,

@@ -55,7 +55,7 @@ async def run(seconds: float = SECONDS, count: int = MESSAGES) -> list[Result]:
                 took.append(seconds_taken)
                 lost += missing
                 limit.append(await _limit(hears, made.json()["secret"], bodies))
-                await _came(hears)
+                await came(hears)
             accepted = await _report(stage, http, seconds)
             latencies = await _latencies(url, hears, accepted)
     return [
@@ -78,7 +78,8 @@ async def sink() -> AsyncIterator[str]:
         await process.wait()
 
 
-async def _came(hears: str) -> list[dict[str, Any]]:
+async def came(hears: str) -> list[dict[str, Any]]:
+    """What the sink took since this was last asked."""
     async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
         lines = (await http.get(hears)).text.splitlines()
     return [json.loads(line) for line in lines]
@@ -107,7 +108,7 @@ async def _all_came(hears: str, count: int) -> tuple[float, int]:
     deadline = time.monotonic() + 120
     while len(ids) < count and time.monotonic() < deadline:
         await asyncio.sleep(0.5)
-        for one in await _came(hears):
+        for one in await came(hears):
             ids.setdefault(one["id"], one["at"])
     return max(ids.values()) - min(ids.values()), count - len(ids)
 
@@ -184,20 +185,20 @@ async def _report(
 
 
 async def _latencies(url: str, hears: str, accepted: dict[str, float]) -> list[Result]:
-    came: dict[str, dict[str, Any]] = {}
+    first: dict[str, dict[str, Any]] = {}
     deadline = time.monotonic() + 60
     count = len(accepted) * TOGETHER
-    while len(came) < count and time.monotonic() < deadline:
-        for one in await _came(hears):
-            came.setdefault(one["id"], one)
+    while len(first) < count and time.monotonic() < deadline:
+        for one in await came(hears):
+            first.setdefault(one["id"], one)
         await asyncio.sleep(0.5)
     connection = await asyncpg.connect(url)
     rows = await connection.fetch("SELECT id, created_at FROM alerts.message")
     await connection.close()
     decided = {row["id"]: row["created_at"].timestamp() for row in rows}
-    whole = sorted(one["at"] - accepted[one["batch"]] for one in came.values())
-    last = sorted(one["at"] - decided[id] for id, one in came.items())
-    lost = count - len(came)
+    whole = sorted(one["at"] - accepted[one["batch"]] for one in first.values())
+    last = sorted(one["at"] - decided[id] for id, one in first.items())
+    lost = count - len(first)
     return [
         _percentile("delivery accepted to received p95", whole, 95, 100, lost),
         _percentile("delivery accepted to received p99", whole, 99, 250, lost),

@@ -57,8 +57,8 @@ def database() -> Iterator[str]:
 
 
 @asynccontextmanager
-async def serving(url: str) -> AsyncIterator[Stage]:
-    """`dondoc serve all` on this database."""
+async def serving(url: str, **settings: str) -> AsyncIterator[Stage]:
+    """`dondoc serve all` on this database, with further variables of environment."""
     environment = {
         **os.environ,
         "DATABASE_URL": url,
@@ -67,6 +67,7 @@ async def serving(url: str) -> AsyncIterator[Stage]:
         "DONDOC_PORT": "0",
         "DONDOC_SECRET": SECRET,
         "DONDOC_ALLOW_NETWORKS": "127.0.0.1/32",
+        **settings,
     }
     key = await _output(environment, *_CREATE)
     process = await asyncio.create_subprocess_exec(

@@ -41,6 +41,10 @@ UNMIGRATED = (
 )
 
 
+LONGEST_STATEMENT = 128 * 1024
+"""Bytes of a statement that a connection keeps prepared; scoring's is the longest."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asker:
     """Whose request is being served: the key, the request's id, the units it sees."""
@@ -78,8 +82,11 @@ def stand_alone() -> None:
 class Database:
     """One pool, one database role: what that role may not do, no code here can."""
 
-    def __init__(self, url: str, role: str, *, size: int = 10) -> None:
-        self.url, self.role, self._size = url, role, size
+    def __init__(
+        self, url: str, role: str, *, size: int = 10, plans: str = "custom"
+    ) -> None:
+        """`plans` are made for each call (custom) or once for all (generic)."""
+        self.url, self.role, self._size, self._plans = url, role, size, plans
         # Writers that wait for each other must leave connections for everyone else.
         self.writers = asyncio.Semaphore(max(1, size // 2))
         # A stream holds its connection for as long as its sender takes.
@@ -93,6 +100,8 @@ class Database:
             min_size=0,
             max_size=self._size,
             init=speak_json,
+            reset=_leave_as_it_is,
+            max_cacheable_statement_size=LONGEST_STATEMENT,
             timeout=5,
             command_timeout=60,
             server_settings=self._session(),
@@ -110,7 +119,9 @@ class Database:
             "timezone": "UTC",
             # Filters that may be absent share one statement; a plan made for all of
             # them is forty times slower on a list of a million scorecards.
-            "plan_cache_mode": "force_custom_plan",
+            "plan_cache_mode": f"force_{self._plans}_plan",
+            # Nothing here runs for so long that compiling it first would pay.
+            "jit": "off",
         }
 
     @asynccontextmanager
@@ -188,6 +199,10 @@ class Database:
         return await asyncpg.connect(
             self.url, timeout=5, server_settings=self._session()
         )
+
+
+async def _leave_as_it_is(_connection: Connection) -> None:
+    """What is set here is set for a transaction, and ends with it: nothing to reset."""
 
 
 async def tell_audit(connection: Connection, actor: str, request: str | None) -> None:

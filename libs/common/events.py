@@ -14,7 +14,7 @@ from datetime import timedelta
 import structlog
 
 from libs.common import lenses
-from libs.common.database import Connection, Database, tell_audit
+from libs.common.database import Connection, Database
 
 FIGURES_CHANGED = "figures.changed"  # ingest ⟶ scoring
 SCORES_CHANGED = "scores.changed"  # scoring ⟶ alerts
@@ -64,14 +64,17 @@ class Event:
 
 
 Handler = Callable[[Connection, str, Sequence[Event]], Awaitable[None]]
+Handlers = Callable[[Connection, Sequence[Event]], Awaitable[None]]
 
 _PUBLISH = """
-INSERT INTO platform.event (topic, key, batch, request)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+WITH published AS (
+  INSERT INTO platform.event (topic, key, batch, request)
+  SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]))
+SELECT pg_notify('dondoc', topic) FROM (SELECT DISTINCT unnest($1::text[])) t (topic)
 """
 
 # The inner query is fenced by OFFSET 0, so locks are tried oldest key first and
-# no further than the first that is free.
+# no further than the first that are free. It also says whose deed this transaction is.
 _CLAIM = """
 WITH head AS (
   SELECT id, key, attempts FROM platform.event
@@ -79,12 +82,16 @@ WITH head AS (
 mine AS (
   SELECT key, first FROM (
     SELECT key, min(id) AS first FROM head GROUP BY key ORDER BY first OFFSET 0) k
-  WHERE pg_try_advisory_xact_lock(7, hashtext($1 || key)) LIMIT 1)
-DELETE FROM platform.event WHERE id IN (
-  SELECT head.id FROM head JOIN mine USING (key)
-  WHERE head.id = mine.first OR (head.attempts = 0 AND (
-    SELECT attempts FROM head WHERE id = mine.first) = 0))
-RETURNING id, key, batch, request, attempts
+  WHERE pg_try_advisory_xact_lock(7, hashtext($1 || key)) LIMIT $2),
+taken AS (
+  DELETE FROM platform.event WHERE id IN (
+    SELECT head.id FROM head JOIN mine USING (key)
+    WHERE head.id = mine.first OR (head.attempts = 0 AND (
+      SELECT attempts FROM head WHERE id = mine.first) = 0))
+  RETURNING id, key, batch, request, attempts)
+SELECT *, set_config('dondoc.actor', $3, true), set_config('dondoc.request',
+  coalesce(first_value(request) OVER (ORDER BY id), ''), true)
+FROM taken ORDER BY id
 """
 
 # True time: how long to wait is the database's business.
@@ -95,6 +102,9 @@ UPDATE platform.event SET attempts = attempts + 1, error = left($2, 2000),
 WHERE id = ANY($1) RETURNING batch, dead_at IS NOT NULL AS dead
 """
 
+_HOLD = """
+SELECT FROM platform.batch WHERE id = ANY($1) ORDER BY id COLLATE "C" FOR UPDATE
+"""
 _SETTLE = """
 UPDATE platform.batch b SET
   scored_at = coalesce(scored_at, CASE WHEN NOT EXISTS (
@@ -103,7 +113,7 @@ UPDATE platform.batch b SET
   evaluated_at = CASE WHEN NOT EXISTS (
     SELECT FROM platform.event WHERE batch = b.id)
     THEN platform.business_now() END
-WHERE id = $1 RETURNING dry_run AND evaluated_at IS NOT NULL
+WHERE id = ANY($1) RETURNING id, dry_run AND evaluated_at IS NOT NULL AS rehearsed
 """
 
 
@@ -113,8 +123,6 @@ async def publish(connection: Connection, news: Sequence[News]) -> None:
         return
     columns = zip(*((n.topic, n.key, n.batch, n.request) for n in news), strict=True)
     await connection.execute(_PUBLISH, *(list(column) for column in columns))
-    for topic in sorted({n.topic for n in news}):
-        await notify(connection, topic)
 
 
 async def notify(connection: Connection, topic: str) -> None:
@@ -130,22 +138,35 @@ async def consume_one(
     A failed group is rolled back and tried again event by event, later and later,
     so that one bad event does not hold the others.
     """
+
+    async def of_one_key(connection: Connection, events: Sequence[Event]) -> None:
+        await handle(connection, events[0].key, events)
+
+    return await consume(database, topic, of_one_key, keys=1, backoff=backoff)
+
+
+async def consume(
+    database: Database, topic: str, handle: Handlers, *, keys: int, backoff: timedelta
+) -> bool:
+    """The same for the events of several keys at once, at most so many, by age.
+
+    For what is so little work that a commit for each would be most of it.
+    """
     claimed: list[Event] = []
     started = time.perf_counter()
     try:
         async with database.transaction() as connection:
-            rows = await connection.fetch(_CLAIM, topic)
-            claimed = sorted((Event(**row) for row in rows), key=lambda e: e.id)
+            rows = await connection.fetch(_CLAIM, topic, keys, DONDOC)
+            claimed = [Event(*row[:5]) for row in rows]
             if not claimed:
                 return False
             structlog.contextvars.bind_contextvars(request_id=claimed[0].request)
-            await tell_audit(connection, DONDOC, claimed[0].request)
-            await handle(connection, claimed[0].key, claimed)
+            await handle(connection, claimed)
             await _settle(connection, claimed)
-        await log.ainfo(
+        log.info(
             "event handled",
             topic=topic,
-            key=claimed[0].key,
+            keys=list(dict.fromkeys(event.key for event in claimed)),
             events=[event.id for event in claimed],
             ms=round((time.perf_counter() - started) * 1000, 1),
         )
@@ -160,14 +181,15 @@ async def consume_one(
 
 async def _settle(connection: Connection, handled: Sequence[Event]) -> None:
     """Mark the batches whose last event this was."""
-    for batch in sorted({event.batch for event in handled if event.batch}):
-        # The row lock makes the second of two last events see the first one gone.
-        await connection.execute(
-            "SELECT FROM platform.batch WHERE id = $1 FOR UPDATE", batch
-        )
-        figures = [FIGURES_CHANGED, FIGURES_PROPOSED]
-        if await connection.fetchval(_SETTLE, batch, figures):
-            await lenses.forget_proposals(connection, batch)
+    batches = sorted({event.batch for event in handled if event.batch})
+    if not batches:
+        return
+    # The row locks make the second of two last events see the first one gone.
+    await connection.execute(_HOLD, batches)
+    figures = [FIGURES_CHANGED, FIGURES_PROPOSED]
+    for row in await connection.fetch(_SETTLE, batches, figures):
+        if row["rehearsed"]:
+            await lenses.forget_proposals(connection, row["id"])
 
 
 async def _put_back(
@@ -180,7 +202,7 @@ async def _put_back(
     await log.aerror(
         "event failed",
         topic=topic,
-        key=claimed[0].key,
+        keys=list(dict.fromkeys(event.key for event in claimed)),
         events=[event.id for event in claimed],
         attempts=claimed[0].attempts + 1,
         exc_info=error,

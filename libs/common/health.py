@@ -45,7 +45,8 @@ def router(state: State, services: Sequence[Service]) -> APIRouter:
     @routes.get("/livez")
     async def livez() -> JSONResponse:
         """Whether the event loop and the background loops move; never the database."""
-        loops = [loop for s in services for loop in s.loops] if state.with_loops else []
+        ours = [loop for service in services for loop in service.every_loop]
+        loops = ours if state.with_loops else []
         checks = {
             loop.name: ("fail" if loop.stuck else "ok", f"{loop.idle:.1f} s since")
             for loop in loops

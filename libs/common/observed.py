@@ -68,7 +68,7 @@ class Observed:
             route = getattr(scope.get("route"), "path", "")
             REQUESTS.labels(scope["method"], route, str(status)).observe(taken)
             if scope["path"] not in _QUIET:
-                await log.ainfo(
+                log.info(
                     "request",
                     method=scope["method"],
                     route=route,

@@ -18,6 +18,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from libs.common import audit, health, platform
 from libs.common.answers import speak_problems
+from libs.common.aside import Aside, set_aside
 from libs.common.database import Database
 from libs.common.http import refuse_unknown_parameters
 from libs.common.loops import Loop, Loops
@@ -49,11 +50,17 @@ class Service:
     database: Database
     routers: Sequence[APIRouter]
     loops: Sequence[Loop] = ()
+    aside: Aside | None = None
     checks: Sequence[Check] = ()
     measure: Callable[[], Awaitable[None]] = _measure_nothing
     running: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
     state: Mapping[str, object] = field(default_factory=dict)
     webhooks: APIRouter | None = None
+
+    @property
+    def every_loop(self) -> list[Loop]:
+        """Those beside HTTP, and those on a thread of their own."""
+        return [*self.loops, *(self.aside.loops if self.aside else ())]
 
 
 def create_app(
@@ -81,6 +88,8 @@ def create_app(
                     loops = Loops(service.database, service.loops)
                     loops.start()
                     stack.push_async_callback(loops.stop)
+                    if service.aside is not None:
+                        await stack.enter_async_context(set_aside(service.aside))
             health_state.started = True
             stack.callback(health_state.drain)
             yield

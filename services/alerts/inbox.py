@@ -46,14 +46,13 @@ async def scores_proposed(
         await lenses.propose(connection, event.batch, lenses.MATTERS, period, answer)
 
 
-async def reports_changed(
-    connection: Connection, period: str, events: Sequence[Event]
-) -> None:
-    """Tell subscribers of every report that the batches brought for the period."""
+async def reports_changed(connection: Connection, events: Sequence[Event]) -> None:
+    """Tell subscribers of every report that the batches brought for their periods."""
     now = await clock.business_now(connection)
-    for event in events:
-        if event.batch:
-            await usecases.tell_of_reports(connection, event.batch, period, now)
+    brought = [(event.batch, event.key) for event in events if event.batch]
+    await usecases.tell_of_reports(
+        connection, [batch for batch, _ in brought], [key for _, key in brought], now
+    )
 
 
 async def cases_changed(

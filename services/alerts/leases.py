@@ -188,8 +188,6 @@ async def settle_and_claim(
     An outcome whose lease has passed to another is refused by its fence. The attempt is
     counted before it is made. A row without `id` was withheld instead of leased.
     """
-    # Short statements and many of them: planned once for all.
-    await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
     concerned = sorted({one.subscription for one in settled})
     locked = await connection.fetch(_LOCK, concerned, most > 0)
     ended = Ended((), ())

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from libs.common.database import Connection
-from libs.common.events import notify
 
 DELIVERY = "delivery"
 
@@ -59,50 +58,52 @@ CONCERNS = """
 the subtree that the key which made it (k) opens today. Asked when a message is
 addressed, and again each time that it is about to be sent."""
 
-_ADDRESS = f"""
-WITH RECURSIVE heard AS (
-  SELECT DISTINCT unit FROM alerts.message WHERE id = ANY($1)),
-{ABOVE}
-INSERT INTO alerts.delivery (message, subscription, escalation, sequence)
-SELECT m.id, s.id, m.escalation, m.sequence
-FROM alerts.message m CROSS JOIN alerts.subscription s
-JOIN platform.api_key k ON k.id = s.key
-WHERE m.id = ANY($1) AND s.state <> 'deleted' AND {CONCERNS}
+_NAMES = (
+    *("id", "type", "unit", "body", "severity"),
+    *("escalation", "sequence", "key", "hidden"),
+)
+_FROZEN = f"""
+frozen AS (
+  INSERT INTO alerts.message ({", ".join(_NAMES)})
+  SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[],
+    $6::text[], $7::int[], $8::text[], $9::boolean[])
+  RETURNING {", ".join(_NAMES)})"""
+
+_ANNOUNCE = f"""
+WITH RECURSIVE {_FROZEN},
+heard AS (SELECT DISTINCT unit FROM frozen),
+{ABOVE},
+addressed AS (
+  INSERT INTO alerts.delivery (message, subscription, escalation, sequence)
+  SELECT m.id, s.id, m.escalation, m.sequence
+  FROM frozen m CROSS JOIN alerts.subscription s
+  JOIN platform.api_key k ON k.id = s.key
+  WHERE s.state <> 'deleted' AND {CONCERNS}
+  RETURNING id)
+SELECT pg_notify('dondoc', '{DELIVERY}') WHERE EXISTS (SELECT FROM addressed)
+"""
+
+_ADDRESS_TO = f"""
+WITH {_FROZEN},
+addressed AS (
+  INSERT INTO alerts.delivery (message, subscription)
+  SELECT id, unnest($10::text[]) FROM frozen)
+SELECT pg_notify('dondoc', '{DELIVERY}')
 """
 
 
 async def announce(connection: Connection, messages: Sequence[Message]) -> None:
     """Freeze messages and address them, in the transaction of what they tell."""
-    if not messages:
-        return
-    await _freeze(connection, messages)
-    status = await connection.execute(_ADDRESS, [m.id for m in messages])
-    if status != "INSERT 0 0":
-        await notify(connection, DELIVERY)
+    if messages:
+        await connection.execute(_ANNOUNCE, *_columns(messages))
 
 
 async def address_to(
     connection: Connection, message: Message, subscriptions: Sequence[str]
 ) -> None:
     """Freeze a message for these subscriptions alone."""
-    await _freeze(connection, [message])
-    await connection.execute(
-        "INSERT INTO alerts.delivery (message, subscription)"
-        " SELECT $1, unnest($2::text[])",
-        message.id,
-        list(subscriptions),
-    )
-    await notify(connection, DELIVERY)
+    await connection.execute(_ADDRESS_TO, *_columns([message]), list(subscriptions))
 
 
-async def _freeze(connection: Connection, messages: Sequence[Message]) -> None:
-    names = (
-        *("id", "type", "unit", "body", "severity"),
-        *("escalation", "sequence", "key", "hidden"),
-    )
-    await connection.copy_records_to_table(
-        "message",
-        schema_name="alerts",
-        columns=names,
-        records=[tuple(getattr(m, name) for name in names) for m in messages],
-    )
+def _columns(messages: Sequence[Message]) -> list[list[object]]:
+    return [[getattr(message, name) for message in messages] for name in _NAMES]

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from libs.common import audit, clock
+from libs.common.aside import Aside
 from libs.common.database import AWAY, UNMIGRATED, Connection, Database
 from libs.common.events import (
     CASES_CHANGED,
@@ -17,6 +18,7 @@ from libs.common.events import (
     SCORES_PROPOSED,
     SCORES_RECALLED,
     Event,
+    consume,
     consume_one,
 )
 from libs.common.loops import Loop
@@ -42,6 +44,9 @@ from services.alerts.subscriptions.routes import router as subscription_router
 from services.alerts.subscriptions.webhooks import webhooks
 from services.alerts.worker import Courier
 
+TOLD_TOGETHER = 32
+"""Periods whose reports are told of in one transaction."""
+
 RULES = Path(__file__).parent / "rules"
 
 
@@ -59,13 +64,17 @@ def build(
 ) -> Service:
     """The service under its own database role: it judges, keeps and delivers."""
     database = Database(url, "dondoc_alerts")
+    # What tells subscribers waits for nobody's connection; its statements are short and
+    # many, so they are planned once for all.
+    telling = Database(url, "dondoc_alerts", size=4, plans="generic")
     judge = Judge(settings.rule_engine)
     trial = Trial(settings.rule_engine, WORKER)
     directory = Directory(settings.rules, trial)
     sender = Sender(allow_networks=settings.webhook_networks)
+    guard = Sender(allow_networks=settings.webhook_networks, clients=0)
     key = settings.key_for(SEALED_FOR)
     courier = Courier(
-        database,
+        telling,
         sender,
         lambda id, sealed: unseal(key, id, sealed),
         subscribing.tell_of_ends,
@@ -88,8 +97,12 @@ def build(
         return await consume_one(database, SCORES_PROPOSED, handle, backoff=backoff)
 
     async def tell_reports() -> bool:
-        return await consume_one(
-            database, REPORTS_CHANGED, inbox.reports_changed, backoff=backoff
+        return await consume(
+            telling,
+            REPORTS_CHANGED,
+            inbox.reports_changed,
+            keys=TOLD_TOGETHER,
+            backoff=backoff,
         )
 
     async def judge_recalled() -> bool:
@@ -135,18 +148,24 @@ def build(
 
     @asynccontextmanager
     async def running() -> AsyncIterator[None]:
+        # What an unmigrated or absent database keeps from us now, the first
+        # evaluation asks for again.
+        with suppress(*AWAY, *UNMIGRATED):
+            await directory.take(database)
+            async with database.connection() as connection:
+                await ready_rules(connection, judge)
+        try:
+            yield
+        finally:
+            await judge.stop()
+
+    @asynccontextmanager
+    async def delivering() -> AsyncIterator[None]:
         async with sender:
-            # What an unmigrated or absent database keeps from us now, the first
-            # evaluation asks for again.
-            with suppress(*AWAY, *UNMIGRATED):
-                await directory.take(database)
-                async with database.connection() as connection:
-                    await ready_rules(connection, judge)
             try:
                 yield
             finally:
                 await courier.stop()
-                await judge.stop()
 
     return Service(
         name="alerts",
@@ -163,26 +182,33 @@ def build(
         loops=[
             Loop("alerts inbox", judge_scores, poll=1.0, topic=SCORES_CHANGED),
             Loop("alerts previews", preview, poll=1.0, topic=SCORES_PROPOSED),
-            Loop("reports inbox", tell_reports, poll=1.0, topic=REPORTS_CHANGED),
             Loop("cases inbox", judge_cases, poll=1.0, topic=CASES_CHANGED),
             Loop("backtests", judge_recalled, poll=1.0, topic=SCORES_RECALLED),
             Loop("timers", fire_timers, poll=1.0, topic=clock.MOVED),
             Loop("new days", new_day, poll=10.0, topic=clock.MOVED),
-            Loop(
-                "deliveries",
-                courier.turn,
-                poll=0.25,
-                topic=outbox.DELIVERY,
-                wake=courier.wake,
-            ),
             Loop("heartbeats", beat, poll=10.0),
             Loop("rule files", take_rules, poll=10.0),
             Loop("recoveries", recover, poll=5.0, topic=subscribing.RECOVERY),
             Loop("retention", forget, poll=3600.0),
             audit.sealer(database, settings),
         ],
+        aside=Aside(
+            "telling",
+            telling,
+            [
+                Loop("reports inbox", tell_reports, poll=1.0, topic=REPORTS_CHANGED),
+                Loop(
+                    "deliveries",
+                    courier.turn,
+                    poll=0.25,
+                    topic=outbox.DELIVERY,
+                    wake=courier.wake,
+                ),
+            ],
+            delivering,
+        ),
         checks=[Check("engine", engine_health), Check("rules", directory.health)],
         measure=measure,
         running=running,
-        state={"judge": judge, "sender": sender, "trial": trial},
+        state={"judge": judge, "sender": guard, "trial": trial},
     )

@@ -230,12 +230,16 @@ class Entry:
 
 
 async def log_entries(connection: Connection, entries: Sequence[Entry]) -> None:
-    """Append to the logs of matters; at most one entry per matter and call."""
-    await connection.executemany(
+    """Append to the logs of matters, which are numbered from 1, in this order."""
+    names = ("escalation", "change", "at", "actor", "detail")
+    await connection.execute(
         "INSERT INTO alerts.entry (escalation, n, change, at, actor, detail)"
-        " SELECT $1, 1 + count(*), $2, $3, $4, $5 FROM alerts.entry"
-        " WHERE escalation = $1",
-        [(e.escalation, e.change, e.at, e.actor, e.detail) for e in entries],
+        " SELECT escalation, row_number() OVER (PARTITION BY escalation ORDER BY place)"
+        "  + (SELECT count(*) FROM alerts.entry e WHERE e.escalation = new.escalation),"
+        "  change, at, actor, detail FROM unnest($1::text[], $2::text[],"
+        "  $3::timestamptz[], $4::text[], $5::jsonb[]) WITH ORDINALITY"
+        "  AS new (escalation, change, at, actor, detail, place)",
+        *([getattr(entry, name) for entry in entries] for name in names),
     )
 
 
@@ -315,6 +319,8 @@ async def due_timers(connection: Connection, now: datetime, most: int) -> list[R
     alone = await connection.fetchval("SELECT pg_try_advisory_xact_lock(7, 0)")
     if not alone:
         return []
+    # What follows is written row by row, hundreds of times the same statement.
+    await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
     return await connection.fetch(
         "SELECT t.n, t.levels, t.due_at, e.* FROM alerts.timer t"
         " JOIN alerts.escalation e ON e.id = t.escalation"
@@ -358,9 +364,8 @@ async def units_above(connection: Connection, unit: str, day: date) -> list[str]
     return [row["code"] for row in rows]
 
 
-async def unit_above(connection: Connection, unit: str, levels: int, day: date) -> str:
-    """The unit so many levels up as the tree stood on a day; at the root it stays."""
-    above = await units_above(connection, unit, day)
+def so_far_up(unit: str, above: Sequence[str], levels: int) -> str:
+    """The unit so many levels up among those above one; at the root it stays."""
     return above[min(levels, len(above)) - 1] if above and levels else unit
 
 
@@ -459,24 +464,30 @@ async def matters_listed(
 # Reports that subscribers hear of ----------------------------------------------------
 
 
-async def reports_of_batch(
-    connection: Connection, batch: str, period: str
+_BROUGHT = (
+    "batch = ANY($1) AND (batch, period) IN"
+    " (SELECT * FROM unnest($1::text[], $2::text[]))"
+)
+
+
+async def reports_brought(
+    connection: Connection, batches: Sequence[str], periods: Sequence[str]
 ) -> list[Row]:
-    """The revisions that a batch brought for a period."""
+    """The revisions that each batch brought for the period beside it."""
     return await connection.fetch(
-        "SELECT * FROM ingest.published_report WHERE batch = $1 AND period = $2"
-        " ORDER BY unit",
-        batch,
-        period,
+        f"SELECT * FROM ingest.published_report WHERE {_BROUGHT}"
+        " ORDER BY period, unit, revision",
+        batches,
+        periods,
     )
 
 
-async def closings_of_batch(
-    connection: Connection, batch: str, period: str
+async def closings_brought(
+    connection: Connection, batches: Sequence[str], periods: Sequence[str]
 ) -> list[Row]:
-    """That a period was closed or reopened, where the batch did so."""
+    """That a period was closed or reopened, where a batch did so."""
     return await connection.fetch(
-        "SELECT * FROM ingest.published_closing WHERE batch = $1 AND period = $2",
-        batch,
-        period,
+        f"SELECT * FROM ingest.published_closing WHERE {_BROUGHT} ORDER BY id",
+        batches,
+        periods,
     )

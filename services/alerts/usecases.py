@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import date, datetime
 from typing import Any
 
 from libs.common import clock
@@ -20,11 +21,15 @@ OURSELVES = "dondoc"
 
 
 async def tell_of_reports(
-    connection: Connection, batch: str, period: str, now: datetime
+    connection: Connection,
+    batches: Sequence[str],
+    periods: Sequence[str],
+    now: datetime,
 ) -> None:
-    """Say of each revision that a batch brought, and of each period that it closed."""
-    reports = await store.reports_of_batch(connection, batch, period)
-    closings = await store.closings_of_batch(connection, batch, period)
+    """Say of each revision that a batch brought for the period beside it, and of each
+    period that it closed."""
+    reports = await store.reports_brought(connection, batches, periods)
+    closings = await store.closings_brought(connection, batches, periods)
     news = [messages.of_report(row, now) for row in reports]
     news += [messages.of_closing(row, now) for row in closings if row["closed"]]
     await outbox.announce(connection, news)
@@ -42,9 +47,10 @@ async def fire_timers(database: Database) -> bool:
         matters: dict[str, Matter] = {}
         entries: list[Entry] = []
         news: list[Message] = []
+        above: dict[tuple[str, date], list[str]] = {}
         for row in rows:
             matter = matters.setdefault(row["id"], _matter_of(row))
-            change = await _timed(connection, matter, row)
+            change = await _timed(connection, matter, row, above)
             matter["sequence"] += 1
             detail = {"level": matter["level"], "addressed_to": matter["addressed_to"]}
             entries.append(Entry(row["id"], change, row["due_at"], OURSELVES, detail))
@@ -60,15 +66,23 @@ def _matter_of(row: Row) -> Matter:
     return {name: row[name] for name in store.MATTER}
 
 
-async def _timed(connection: Connection, matter: Matter, row: Row) -> Change:
-    """Move a matter as one timer says; escalating never moves the deadline."""
+async def _timed(
+    connection: Connection,
+    matter: Matter,
+    row: Row,
+    above: dict[tuple[str, date], list[str]],
+) -> Change:
+    """Move a matter as one timer says; escalating never moves the deadline.
+
+    `above` keeps who stood over a unit on a day: many matters come due together.
+    """
     if row["n"] == DEADLINE:
         return Change.OVERDUE
-    day = clock.day_of(row["due_at"])
+    at = matter["unit"], clock.day_of(row["due_at"])
+    if at not in above:
+        above[at] = await store.units_above(connection, *at)
     matter["level"] += 1
-    matter["addressed_to"] = await store.unit_above(
-        connection, matter["unit"], row["levels"], day
-    )
+    matter["addressed_to"] = store.so_far_up(matter["unit"], above[at], row["levels"])
     return Change.ESCALATED
 
 

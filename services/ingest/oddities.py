@@ -36,7 +36,12 @@ async def undeclared(connection: Connection, changed: Sequence[Changed]) -> Odd:
 
 
 async def fallen(
-    connection: Connection, changed: Sequence[Changed], batch: str, *, dry_run: bool
+    connection: Connection,
+    changed: Sequence[Changed],
+    reported: Sequence[str],
+    batch: str,
+    *,
+    dry_run: bool,
 ) -> list[Odd]:
     """Cumulative counts that fall within a working year; a correction is as it is.
 
@@ -49,12 +54,12 @@ async def fallen(
     for one in changed:
         if not one.correction:
             by_period[Period.parse(one.report.period)].append(one.report)
-    reported = {*map(Period.parse, await store.periods_with_reports(connection))}
+    known = {*map(Period.parse, reported)}
     found: list[Odd] = []
     for period, reports in by_period.items():
         year = [
             cut
-            for cut in reported | by_period.keys()
+            for cut in known | by_period.keys()
             if cut.working_year == period.working_year and cut != period
         ]
         cuts = await _cuts_of(connection, year, reports, by_period)

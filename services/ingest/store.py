@@ -51,11 +51,14 @@ async def one_writer(connection: Connection, names: Iterable[str]) -> None:
         await connection.execute("SELECT pg_advisory_xact_lock(8, hashtext($1))", name)
 
 
-async def tree(connection: Connection) -> list[Unit]:
-    """Every dated row of every unit."""
+async def tree(
+    connection: Connection, codes: Sequence[str] | None = None
+) -> list[Unit]:
+    """Every dated row of every unit, or of these."""
     rows = await connection.fetch(
         "SELECT code, name, kind, parent, valid_from, valid_to, aliases, codes"
-        " FROM ingest.known_unit"
+        " FROM ingest.known_unit WHERE $1::text[] IS NULL OR code = ANY($1)",
+        codes,
     )
     return [unit_of(row) for row in rows]
 
@@ -192,9 +195,19 @@ async def decided_links(
     return [(Link(*(row[n] for n in names)), row["document"]) for row in rows]
 
 
+# From one to the next by the index: DISTINCT would read every report.
+_PERIODS = """
+WITH RECURSIVE found (period) AS (
+  SELECT min(period) FROM ingest.report
+  UNION ALL SELECT (SELECT min(r.period) FROM ingest.report r WHERE r.period > found.period)
+  FROM found WHERE period IS NOT NULL)
+SELECT period FROM found WHERE period IS NOT NULL
+"""
+
+
 async def periods_with_reports(connection: Connection) -> list[str]:
     """Every period that any unit has reported."""
-    rows = await connection.fetch("SELECT DISTINCT period FROM ingest.report")
+    rows = await connection.fetch(_PERIODS)
     return [row["period"] for row in rows]
 
 

@@ -221,12 +221,14 @@ async def record(
             await store.keep_revisions(
                 connection, changed, batch=batch, author=principal.key, now=now
             )
+        reported = await store.periods_with_reports(connection)
         noted = [
             odd,
             await oddities.undeclared(connection, changed),
-            *await oddities.fallen(connection, changed, batch, dry_run=dry_run),
+            *await oddities.fallen(
+                connection, changed, reported, batch, dry_run=dry_run
+            ),
         ]
-        reported = await store.periods_with_reports(connection)
         await publish(
             connection, _news(changed, reported, batch, request, now, dry_run)
         )
@@ -270,13 +272,23 @@ async def _placed(
     reports: Sequence[Report],
     now: datetime,
 ) -> tuple[list[Report], list[Fault]]:
-    """The reports whose unit and period exist for this key, and faults of the rest."""
+    """The reports whose unit and period exist for this key, and faults of the rest.
+
+    The whole tree is read only where something is wrong, or reaches back.
+    """
+    today = clock.day_of(now)
+    # No unit has a NUL in its code, and PostgreSQL would not even take the question.
+    codes = sorted({report.unit for report in reports if "\0" not in report.unit})
+    named = await store.tree(connection, codes)
+    seen = _by_code(named, principal)
+    if all(_stands(report, seen, today) for report in reports):
+        return list(reports), []
     everyone = _by_code(await store.tree(connection), None)
     links: dict[str, list[Link]] = defaultdict(list)
     for link in await store.links(connection):
         links[link.successor].append(link)
     rows = {code: u for code, u in everyone.items() if principal.sees(code)}
-    register = _Register(rows, everyone, links, clock.day_of(now), {})
+    register = _Register(rows, everyone, links, today, {})
     good, faults = [], []
     for report in reports:
         found = _misplaced(report, register, Period.parse(report.period).end)
@@ -285,6 +297,11 @@ async def _placed(
         else:
             faults.append(found)
     return good, faults
+
+
+def _stands(report: Report, seen: dict[str, list[Unit]], today: date) -> bool:
+    end = Period.parse(report.period).end
+    return end <= today and any(u.in_force(end) for u in seen.get(report.unit, ()))
 
 
 def _misplaced(report: Report, register: _Register, end: date) -> Fault | None:
