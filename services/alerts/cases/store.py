@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import date
 
 from libs.common.database import Connection, Row
@@ -45,40 +46,55 @@ async def one_sweep(connection: Connection) -> None:
     await connection.execute("SELECT pg_advisory_xact_lock(7, 2)")
 
 
-async def find(
+async def fired(
     connection: Connection,
-    rules: Sequence[Rule],
+    rule: Rule,
     day: date,
     units: Sequence[str] | None,
-) -> None:
-    """Lay into `pg_temp.swept` every case on which a rule fires, with its severity.
+    most: int,
+) -> list[Row]:
+    """For each unit: the case that is worst under a rule, how many the rule fires on,
+    how many it holds, and the first of them, the worst and the oldest before the others.
 
-    What a rule cannot judge has no severity; it is kept where the rule holds it.
+    One pass over the cases, of which none is written down on the way.
     """
-    await connection.execute("DROP TABLE IF EXISTS pg_temp.swept")
-    await connection.execute(
-        "CREATE TEMP TABLE swept (n int, unit text, case_id bigint, severity smallint,"
-        " decided_on date) ON COMMIT DROP"
-    )
-    for number, rule in enumerate(rules):
-        sql = Sql(_written("$1::date"), [day, units, number])
-        fires = sql.fires(rule)
-        wanted = {
-            Unknown.IGNORE: fires,
-            Unknown.HOLD: f"{fires} IS NOT FALSE",
-            Unknown.RAISE: f"{fires} IS NOT FALSE",
-        }[rule.unknown]
-        severity = sql.severity(rule.severity)
-        if rule.unknown is Unknown.HOLD:
-            severity = f"CASE WHEN {fires} THEN {severity} END"
-        await connection.execute(
-            f"INSERT INTO pg_temp.swept SELECT $3::int, c.unit, c.id, {severity},"
-            " c.decided_on FROM ingest.published_case c"
-            f" WHERE ($2::text[] IS NULL OR c.unit = ANY ($2)) AND {wanted}",
+    sql = Sql(_written("$1::date"), [day, units, most])
+    fires = sql.fires(rule)
+    severity = sql.severity(rule.severity)
+    if rule.unknown is Unknown.HOLD:
+        # What it cannot judge has no severity.
+        severity = f"CASE WHEN {fires} THEN {severity} END"
+    wanted = fires if rule.unknown is Unknown.IGNORE else f"{fires} IS NOT FALSE"
+    async with sorting(connection):
+        return await connection.fetch(
+            # Apart from what follows: for the sake of their order the planner would
+            # fetch a million cases one by one by their keys.
+            "WITH found AS MATERIALIZED (SELECT c.unit, c.id, c.case_no, c.year,"
+            f"  c.decided_on, ({severity})::smallint AS severity"
+            "  FROM ingest.published_case c"
+            f" WHERE ($2::text[] IS NULL OR c.unit = ANY ($2)) AND {wanted}),"
+            " placed AS (SELECT *, row_number() OVER (PARTITION BY unit"
+            "   ORDER BY severity DESC NULLS LAST, decided_on, id) AS place FROM found),"
+            " counted AS (SELECT unit, count(severity)::int AS total,"
+            "   (count(*) - count(severity))::int AS held FROM found GROUP BY unit)"
+            " SELECT unit, total, held,"
+            "  min(id) FILTER (WHERE place = 1 AND severity IS NOT NULL) AS worst,"
+            "  jsonb_agg(jsonb_build_object('case', id, 'case_no', case_no,"
+            "   'year', year, 'severity', severity) ORDER BY place)"
+            "   FILTER (WHERE severity IS NOT NULL) AS first"
+            " FROM placed JOIN counted USING (unit) WHERE place <= $3"
+            " GROUP BY unit, total, held ORDER BY unit",
             *sql.parameters,
             timeout=LONG,
         )
-    await connection.execute("ANALYZE pg_temp.swept")
+
+
+@asynccontextmanager
+async def sorting(connection: Connection) -> AsyncIterator[None]:
+    """Sort what a rule fires on in memory, where it fits."""
+    await connection.execute("SET LOCAL work_mem = '64MB'")
+    yield
+    await connection.execute("SET LOCAL work_mem TO DEFAULT")
 
 
 async def counted(
@@ -112,39 +128,24 @@ async def counted(
     )
 
 
-async def held(connection: Connection) -> list[Row]:
-    """(n, unit, cases) of what a rule could not judge."""
-    return await connection.fetch(
-        "SELECT n, unit, count(*) AS cases FROM pg_temp.swept WHERE severity IS NULL"
-        " GROUP BY n, unit ORDER BY n, unit"
-    )
-
-
-async def speakers(connection: Connection, day: date, most: int) -> list[Row]:
-    """For each rule and unit: its worst case with all facts, how many there are, and
-    the first of them, the worst and the oldest before the others."""
-    facts = ", ".join(f"{sql} AS {column}" for column, sql in _FACTS.items())
-    return await connection.fetch(
-        "WITH placed AS (SELECT *, row_number() OVER (PARTITION BY n, unit"
-        "   ORDER BY severity DESC, decided_on, case_id) AS place,"
-        "  count(*) OVER (PARTITION BY n, unit)::int AS total"
-        "  FROM pg_temp.swept WHERE severity IS NOT NULL),"
-        " first AS MATERIALIZED (SELECT * FROM placed WHERE place <= $2),"
-        " named AS (SELECT n, first.unit, jsonb_agg(jsonb_build_object('case', case_id,"
-        "   'case_no', case_no, 'year', year, 'severity', severity) ORDER BY place)"
-        "   AS first FROM first JOIN ingest.published_case c ON c.id = case_id"
-        "  GROUP BY n, first.unit)"
-        f" SELECT n, total, named.first, c.id, {facts},"
-        "  (SELECT name FROM platform.unit u WHERE u.code = c.unit"
-        "   AND u.valid_from <= $1 AND (u.valid_to IS NULL OR u.valid_to > $1))"
-        "   AS unit_name"
-        " FROM first JOIN named USING (n, unit)"
-        " JOIN ingest.published_case c ON c.id = case_id"
-        " WHERE place = 1 ORDER BY n, first.unit",
+async def speakers(
+    connection: Connection, day: date, ids: Sequence[int]
+) -> dict[int, Row]:
+    """These cases with all that rules may read of them, and their units' names."""
+    # All units are read once, not once for each case.
+    facts = {**_FACTS, "unit_kind": "u.kind"}
+    columns = ", ".join(f"{sql} AS {column}" for column, sql in facts.items())
+    rows = await connection.fetch(
+        f"SELECT c.id, {columns}, u.name AS unit_name"
+        " FROM ingest.published_case c LEFT JOIN (SELECT code, kind, name"
+        "  FROM platform.unit WHERE valid_from <= $1"
+        "  AND (valid_to IS NULL OR valid_to > $1)) u ON u.code = c.unit"
+        " WHERE c.id = ANY ($2)",
         day,
-        most,
+        list(ids),
         timeout=LONG,
     )
+    return {row["id"]: row for row in rows}
 
 
 async def open_matters(

@@ -69,8 +69,7 @@ async def sweep(
     rules = [rule for rule in engine.rules if rule.effective.covers(day)]
     if not rules:
         return swept
-    await store.find(connection, rules, day, units)
-    spoken = await _spoken(connection, judge, rules, day)
+    spoken = await _spoken(connection, judge, rules, day, units, swept)
     moves = Moves(now, await working_days.calendar(connection))
     exempted = await duties.exempted(connection, [rule.id for rule in rules], day)
     for rule in rules:
@@ -79,36 +78,52 @@ async def sweep(
         for unit in sorted(current.keys() | wanted):
             _move(rule, current.get(unit), spoken[rule.id].get(unit), moves, swept)
     await moves.write(connection, OURSELVES)
-    for row in await store.held(connection):
-        rule_id = rules[row["n"]].id
-        swept.held[rule_id] = swept.held.get(rule_id, 0) + row["cases"]
     return swept
 
 
 async def _spoken(
-    connection: Connection, judge: Judge, rules: Sequence[Rule], day: date
+    connection: Connection,
+    judge: Judge,
+    rules: Sequence[Rule],
+    day: date,
+    units: Sequence[str] | None,
+    swept: Swept,
 ) -> Mapping[str, dict[str, Judged]]:
     """The worst case of each rule and unit, judged by both readings."""
-    engine = judge.engines[Watch.CASE]
-    found: dict[str, dict[str, Judged]] = {rule.id: {} for rule in rules}
-    rows = await store.speakers(connection, day, MOST_NAMED)
-    facts = [facts_of(row, day) for row in rows]
-    decided = await engine.decide(facts)
-    for row, known, decisions in zip(rows, facts, decided, strict=True):
-        wanted = rules[row["n"]].id
-        for decision in decisions:
-            if decision.rule.id == wanted:
-                found[wanted][row["unit"]] = _judged(row, known, decision)
-    return found
+    found: list[tuple[Rule, Row]] = []
+    for rule in rules:
+        rows = await store.fired(connection, rule, day, units, MOST_NAMED)
+        found += [(rule, row) for row in rows if row["worst"] is not None]
+        held = sum(row["held"] for row in rows)
+        if held:
+            swept.held[rule.id] = held
+    ids = sorted({row["worst"] for _, row in found})
+    cases = await store.speakers(connection, day, ids)
+    facts = {id: facts_of(case, day) for id, case in cases.items()}
+    decided = dict(
+        zip(
+            facts,
+            await judge.engines[Watch.CASE].decide(list(facts.values())),
+            strict=True,
+        )
+    )
+    spoken: dict[str, dict[str, Judged]] = {rule.id: {} for rule in rules}
+    for rule, row in found:
+        worst = row["worst"]
+        for decision in decided[worst]:
+            if decision.rule.id == rule.id:
+                one = _judged(row, cases[worst], facts[worst], decision)
+                spoken[rule.id][row["unit"]] = one
+    return spoken
 
 
-def _judged(row: Row, known: Facts, decision: Decision) -> Judged:
+def _judged(row: Row, case: Row, known: Facts, decision: Decision) -> Judged:
     verdict = decision.verdict
     if verdict.outcome is not Outcome.FIRED:
-        log.error("readings_disagree", rule=decision.rule.id, case=row["id"], sql=True)
+        log.error("readings_disagree", rule=decision.rule.id, case=case["id"], sql=True)
     subject = Subject(
         row["unit"],
-        row["unit_name"] or row["unit"],
+        case["unit_name"] or row["unit"],
         None,
         None,
         known,

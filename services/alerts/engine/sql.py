@@ -12,6 +12,7 @@ from services.alerts.domain.expressions import (
     SIGNS,
     All,
     Anniversary,
+    Arithmetic,
     Compare,
     Condition,
     Const,
@@ -98,8 +99,9 @@ class Sql:
         if isinstance(term, Anniversary):
             return self._anniversary(term)
         left, right = self._term(term.left), self._term(term.right)
-        # Products of two counts may be beyond eight bytes.
-        return f"({left}::numeric {term.operator} {right})"
+        # Products of two counts may be beyond eight bytes; sums of them never are.
+        wide = "numeric" if _multiplies(term) else "bigint"
+        return f"({left}::{wide} {term.operator} {right})"
 
     def _const(self, const: Const) -> str:
         if isinstance(const.value, bool):
@@ -138,6 +140,12 @@ class Sql:
             self.parameters.append(value)
             self._places[key] = f"${len(self.parameters)}::{kind}"
         return self._places[key]
+
+
+def _multiplies(term: Term) -> bool:
+    if not isinstance(term, Arithmetic):
+        return False
+    return term.operator == "*" or any(map(_multiplies, (term.left, term.right)))
 
 
 def hundredths(column: str) -> str:

@@ -232,8 +232,8 @@ def findings(report: Report) -> Iterator[tuple[Severity, Tell]]:
     for number, row in enumerate(report.rows):
         if not row.removed:
             for identity, stands, should in contradictions(form, row):
-                place = (report.index, number)
-                told = partial(_told, *place, identity, stands, should, form)
+                row_at = (report.index, number)
+                told = partial(_told, *row_at, identity, stands, should, form)
                 yield identity.severity, told
 
 
