@@ -15,12 +15,14 @@ import httpx
 from faults.stage import Result, Sender, Stage, counted, plant, stage
 
 
-def _postmaster(here: Stage) -> int:
+def postmaster(here: Stage) -> int:
+    """The process id of the server's first process."""
     file = Path(here.home / "postgres" / "cluster" / "postmaster.pid")
     return int(file.read_text().split("\n", 1)[0])
 
 
-def _revive(here: Stage) -> float:
+def revived(here: Stage) -> float:
+    """Bring the server back; the moment at which it answered."""
     began = time.monotonic()
     while time.monotonic() - began < 60:
         here.database.revive()
@@ -43,8 +45,8 @@ def restarts(times: int = 20) -> Iterator[Result]:
         with Sender(here) as sender:
             for turn in range(times):
                 time.sleep(1)
-                os.kill(_postmaster(here), signal.SIGQUIT if turn % 2 else signal.SIGINT)  # fmt: skip
-                back = _revive(here)
+                os.kill(postmaster(here), signal.SIGQUIT if turn % 2 else signal.SIGINT)  # fmt: skip
+                back = revived(here)
                 here.ready()
                 slowest = max(slowest, time.monotonic() - back)
         settled = here.settled()
@@ -65,7 +67,7 @@ def away(seconds: float = 600) -> Iterator[Result]:
         slowest, live, unready = 0.0, True, True
         with Sender(here) as sender:
             time.sleep(2)
-            os.kill(_postmaster(here), signal.SIGINT)
+            os.kill(postmaster(here), signal.SIGINT)
             time.sleep(1)
             until = time.monotonic() + seconds
             with here.ask() as client:
@@ -76,7 +78,7 @@ def away(seconds: float = 600) -> Iterator[Result]:
                     live = live and client.get("/livez").status_code == 200
                     unready = unready and client.get("/readyz").status_code == 503
                     time.sleep(0.5)
-            _revive(here)
+            revived(here)
             here.ready()
         settled = here.settled()
         count = counted(here, sender, here.came())
@@ -98,12 +100,17 @@ def held_back(seconds: float = 60) -> Iterator[Result]:
             here.came()
             time.sleep(seconds / 2)
             before = len(here.came())
-            asyncio.run(_idle(here.database.url, seconds / 2))
+            held_open(here, seconds / 2)
             during = len(here.came())
         here.settled()
         drop = round(100 * (1 - during / before), 1) if before else 100.0
         told = {"before": before, "during": during, "unworthy": sender.unworthy[:3]}
         yield Result("F10 slower", drop, "%", "< 20", drop < 20, told)
+
+
+def held_open(here: Stage, seconds: float) -> None:
+    """A transaction that has read and then does nothing for so long."""
+    asyncio.run(_idle(here.database.url, seconds))
 
 
 async def _idle(url: str, seconds: float) -> None:

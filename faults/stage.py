@@ -135,6 +135,10 @@ class Stage:
             time.sleep(0.2)
         return False
 
+    def leases_end(self) -> None:
+        """As if the 30 seconds of whoever died with leases had gone by."""
+        self.rows("UPDATE alerts.delivery SET next_attempt_at = now() WHERE state = 'leased'")  # fmt: skip
+
     def stop(self) -> None:
         for child in self.running:
             if child.poll() is None:
@@ -171,6 +175,7 @@ def stage() -> Iterator[Stage]:
         made.stop()
         sink.terminate()
         sink.wait()
+        sink.stdout.close()
         database.stop()
         postgres.remove(home / "postgres")
         shutil.rmtree(home, ignore_errors=True)
@@ -199,7 +204,7 @@ class Sender:
 
     def __init__(self, stage: Stage, *, per_second: float = 20) -> None:
         self._stage, self._pause = stage, 1 / per_second
-        self._ending = threading.Event()
+        self._ending, self._resting = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run)
         self.taken: dict[str, list[tuple[str, str]]] = {}
         self.answers: Counter[str] = Counter()
@@ -214,12 +219,21 @@ class Sender:
         self._ending.set()
         self._thread.join()
 
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Send nothing meanwhile, so that what was sent can come to its end."""
+        self._resting.set()
+        yield
+        self._resting.clear()
+
     def _run(self) -> None:
         number = 0
         with self._stage.ask() as client:
             while not self._ending.is_set():
                 started = time.monotonic()
-                if self.send(client, number):
+                if self._resting.is_set():
+                    self._ending.wait(0.02)
+                elif self.send(client, number):
                     number += 1
                 self._ending.wait(max(0, self._pause - (time.monotonic() - started)))
             while not self.send(client, number):  # what was begun is seen through

@@ -1,0 +1,176 @@
+"""Things break on purpose, in short: the long forms are `python3 dev.py faults`.
+
+One database, one subscriber and one sender go through all of it, one fault after the
+other; each is named as docs/reliability.md names it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+
+from faults.brood import Brood
+from faults.crashing import POINTS
+from faults.database import held_open, postmaster, revived
+from faults.stage import Count, Sender, Stage, counted, plant, stage
+from services.alerts.leases import IN_FLIGHT
+
+KILLS, STOPS, AWAY_SECONDS, LOAD_SECONDS = 5, 2, 10, 10
+
+
+@dataclass
+class Told:
+    """What was seen while things broke, and what was counted afterwards."""
+
+    died: list[int] = field(default_factory=list)
+    stopped: list[int] = field(default_factory=list)
+    twice_while_stopping: int = 0
+    alive: set[int] = field(default_factory=set)
+    ready: set[int] = field(default_factory=set)
+    refused: list[httpx.Response] = field(default_factory=list)
+    heard_under_load: list[int] = field(default_factory=list)
+    unworthy: list[str] = field(default_factory=list)
+    answers: dict[str, int] = field(default_factory=dict)
+    settled: bool = False
+    count: Count | None = None
+
+
+@pytest.fixture(scope="module")
+def told() -> Told:
+    """Everything that follows, once."""
+    found = Told()
+    with stage() as here:
+        brood = Brood(here.environment, (here.home / "brood.log").open("ab"))
+        try:
+            brood.serve()
+            here.ready()
+            plant(here)
+            here.subscribe("/ok/1")
+            came: list[dict[str, Any]] = []
+            with Sender(here) as sender:
+                _kill(here, brood, found)
+                with sender.resting():
+                    here.settled(seconds=30)
+                came += here.came()
+                _stop(here, brood, found)
+                with sender.resting():
+                    here.settled(seconds=30)
+                stopping = here.came()
+                ids = [one["id"] for one in stopping]
+                found.twice_while_stopping = len(ids) - len(set(ids))
+                came += stopping
+                _cut(here)
+                _stay_away(here, found)
+                came += here.came()
+                came += _hold_back(here, found)
+            found.settled = here.settled(seconds=60)
+            found.count = counted(here, sender, came + here.came())
+            found.unworthy, found.answers = sender.unworthy, dict(sender.answers)
+        finally:
+            brood.close(signal.SIGTERM)
+    return found
+
+
+def _kill(here: Stage, brood: Brood, found: Told) -> None:
+    """F1: at each of the named points, and at random."""
+    os.kill(brood.pid, signal.SIGTERM)
+    brood.ended()
+    for point in POINTS:
+        brood.serve(point)
+        found.died.append(brood.ended())
+        here.leases_end()
+    chance = random.Random(1)
+    for _ in range(KILLS):
+        brood.serve()
+        here.ready()
+        time.sleep(chance.uniform(0, 0.3))
+        os.kill(brood.pid, signal.SIGKILL)
+        found.died.append(brood.ended())
+        here.leases_end()
+    brood.serve()
+    here.ready()
+
+
+def _stop(here: Stage, brood: Brood, found: Told) -> None:
+    """F2: asked to end, under load."""
+    for _ in range(STOPS):
+        time.sleep(0.3)
+        os.kill(brood.pid, signal.SIGTERM)
+        found.stopped.append(brood.ended())
+        brood.serve()
+        here.ready()
+
+
+def _cut(here: Stage) -> None:
+    """F3: the database goes, in order and at once, and comes back."""
+    for how in (signal.SIGINT, signal.SIGQUIT):
+        os.kill(postmaster(here), how)
+        revived(here)
+        here.ready()
+
+
+def _stay_away(here: Stage, found: Told) -> None:
+    """F4: the database goes and stays away."""
+    os.kill(postmaster(here), signal.SIGINT)
+    time.sleep(0.5)
+    until = time.monotonic() + AWAY_SECONDS
+    with here.ask() as client:
+        while time.monotonic() < until:
+            found.refused.append(client.get("/v1/units"))
+            found.alive.add(client.get("/livez").status_code)
+            found.ready.add(client.get("/readyz").status_code)
+            time.sleep(0.3)
+    revived(here)
+    here.ready()
+
+
+def _hold_back(here: Stage, found: Told) -> list[dict[str, Any]]:
+    """L1, and for its second half F10: load beside a transaction that stays open."""
+    time.sleep(LOAD_SECONDS / 2)
+    came = here.came()
+    found.heard_under_load.append(len(came))
+    held_open(here, LOAD_SECONDS / 2)
+    beside = here.came()
+    found.heard_under_load.append(len(beside))
+    return came + beside
+
+
+def test_nothing_is_lost_doubled_or_torn_whatever_broke(told: Told) -> None:
+    """F1 to F4, F10, L1: counted in the database and at the subscriber."""
+    assert told.settled, "something still waits"
+    assert told.count is not None
+    assert told.count.whole, told.count
+    assert told.unworthy == [], "neither 202 nor 503 with Retry-After"
+    assert told.count.again <= IN_FLIGHT * 4 * (len(told.died) + 3)
+
+
+def test_it_died_at_every_point_and_came_back(told: Told) -> None:
+    """F1: 12 crash points, 5 random kills."""
+    assert told.died == [-signal.SIGKILL] * (len(POINTS) + KILLS)
+
+
+def test_asked_to_end_it_ends_well_and_delivers_nothing_twice(told: Told) -> None:
+    """F2: SIGTERM under load."""
+    assert told.stopped == [0] * STOPS
+    assert told.twice_while_stopping == 0
+
+
+def test_without_its_database_it_says_so_and_lives_on(told: Told) -> None:
+    """F4: 503 with Retry-After; alive, not ready."""
+    assert {one.status_code for one in told.refused} == {503}
+    assert all(one.headers["retry-after"] for one in told.refused)
+    assert (told.alive, told.ready) == ({200}, {503})
+
+
+def test_deliveries_go_on_beside_a_transaction_that_stays_open(told: Told) -> None:
+    """F10, L1: how much slower is measured by the long form."""
+    alone, beside = told.heard_under_load
+    assert alone > 0
+    assert beside > 0
