@@ -105,7 +105,9 @@ async def ready_rules(connection: Connection, judge: Judge) -> None:
         return
     rules = [kept(row["source"]) for row in rows]
     for watch, engine in judge.engines.items():
-        await engine.start([rule for rule in rules if rule.watches is watch])
+        # Figures come at any moment; cases and reports that are owed may never.
+        take = engine.start if watch is Watch.SCORECARD else engine.take
+        await take([rule for rule in rules if rule.watches is watch])
 
 
 async def evaluate(

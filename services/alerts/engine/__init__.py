@@ -178,13 +178,18 @@ class Engine:
 
     async def start(self, rules: Sequence[Rule]) -> None:
         """Take these rules from now on, in a new worker; called again, it replaces."""
+        await self.take(rules)
+        async with self._asking:
+            await self._running_worker()
+
+    async def take(self, rules: Sequence[Rule]) -> None:
+        """The same, but the worker starts only when there is something to judge."""
         async with self._asking:
             await self._end_worker()
             self._load(rules)
             self._missing = None
             self._started = False
             self._restarts.clear()
-            await self._running_worker()
 
     async def stop(self) -> None:
         """End the worker. The engine can be started again."""
@@ -200,6 +205,8 @@ class Engine:
         What fired or is held comes with its trace, unless `traced` is false;
         `explain` gives any other.
         """
+        if not facts:
+            return []
         async with self._asking:
             answers = _Answers(await self._running_worker())
             try:
