@@ -353,9 +353,16 @@ def up(tree: Tree, arguments: list[str]) -> int:
     return become(tree, "dondoc", "serve", "all", *arguments)
 
 
+# A file stays with one worker, so that what its tests share is made once.
+SIDE_BY_SIDE = [
+    *("--numprocesses=auto", "--maxprocesses=4"),
+    *("--dist=loadfile", "--no-loadscope-reorder"),
+]
+
+
 def test(tree: Tree, arguments: list[str]) -> int:
     """All of them side by side, a database server each; some of them one by one."""
-    workers = [] if arguments else ["--numprocesses=auto", "--maxprocesses=4"]
+    workers = [] if arguments else SIDE_BY_SIDE
     return become(tree, "python", "-m", "pytest", *workers, *arguments)
 
 
