@@ -96,7 +96,7 @@ async def _others(
         now = moment_of(period)
         rows = await subjects.owed_reports(connection, period, at, None, now)
     else:
-        rows = await subjects.scorecards(connection, period, at, None)
+        rows = await subjects.scorecards(connection, period, at, None, rules)
     return [_natively(rule, rows) for rule in rules]
 
 

@@ -14,14 +14,23 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from enum import StrEnum
+from dataclasses import dataclass, fields
 from typing import Final, Literal
 
 import structlog
 
 from services.alerts.domain.rules import Outcome, Rule, Verdict
 from services.alerts.domain.vocabulary import VOCABULARY, Bilingual, Facts, Names
+from services.alerts.engine.batches import (
+    Alike,
+    Answers,
+    Batch,
+    DecidedBy,
+    Decision,
+    Pattern,
+    Place,
+    Why,
+)
 from services.alerts.engine.bulk import Sealing, Status, Statuses, judge_of
 from services.alerts.engine.durable import FactRefused, Translation
 from services.alerts.engine.native import CompiledRule
@@ -39,28 +48,6 @@ _PATTERNS: Final = 10_000
 _SHORTEST: Final = 0.2
 
 Mode = Literal["durable", "native"]
-DecidedBy = Literal["both", "native"]
-
-
-class Why(StrEnum):
-    """Why native decided alone."""
-
-    TURNED_OFF = "turned_off"
-    ENGINE_MISSING = "engine_missing"
-    OUTSIDE_SAFE_SUBSET = "outside_safe_subset"
-    DISAGREED = "disagreed"
-    POISON = "poison"
-    WORKER_DOWN = "worker_down"
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What one rule says about one row in its scope, and who decided it."""
-
-    rule: Rule
-    verdict: Verdict
-    decided_by: DecidedBy
-    why: Why | None = None
 
 
 @dataclass(slots=True)
@@ -86,54 +73,6 @@ class Health:
 
     state: Literal["ok", "warn"]
     text: str
-
-
-Answer = tuple[int, ...] | Why
-"""The rules that durable says match, in order, or why it says nothing."""
-
-Place = tuple[int, int]
-"""Of a decision among those of its row, and of its rule among all."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Alike:
-    """What rows of one pattern have in common: every decision without a trace, and the
-    places of those that fire, and of those that name what is missing in the row."""
-
-    decisions: tuple[Decision, ...]
-    fired: tuple[Place, ...]
-    unknown: tuple[Place, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Pattern:
-    """What native says of all rules: a month has many rows, and few patterns."""
-
-    statuses: Statuses
-    asked: bool
-    """Whether any rule has the row in its scope."""
-    alike: dict[Answer, _Alike] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Batch:
-    """Some rows on their way: what native says of each, and what durable is asked.
-
-    All lists are by place. An object for each row would take as long as judging it.
-    """
-
-    facts: Sequence[Facts]
-    patterns: Sequence[_Pattern]
-    lines: list[str | None]
-    answers: list[Answer]
-
-    def unanswered(self) -> list[int]:
-        """The places of rows that were asked about in vain, or not yet."""
-        return [
-            place
-            for place, line in enumerate(self.lines)
-            if line is not None and self.answers[place] is Why.WORKER_DOWN
-        ]
 
 
 class Engine:
@@ -208,7 +147,7 @@ class Engine:
         if not facts:
             return []
         async with self._asking:
-            answers = _Answers(await self._running_worker())
+            answers = Answers(await self._running_worker())
             try:
                 batches = await self._asked(facts, answers)
                 # What is answered is compared while the worker goes on.
@@ -251,15 +190,15 @@ class Engine:
         self._translation = Translation(rules)
         self._sealing = Sealing(rules, self._names)
         self._judge = judge_of(rules, self._sealing)
-        self._patterns: dict[Statuses, _Pattern] = {}
+        self._patterns: dict[Statuses, Pattern] = {}
         for rule_id, reason in self._translation.native_only.items():
             log.info("rule_native_only", rule=rule_id, reason=reason.en)
 
     # The native reading, and what durable is to be asked
 
-    async def _asked(self, facts: Sequence[Facts], answers: _Answers) -> list[_Batch]:
+    async def _asked(self, facts: Sequence[Facts], answers: Answers) -> list[Batch]:
         """Native's verdicts; meanwhile the worker answers what is sent already."""
-        batches: list[_Batch] = []
+        batches: list[Batch] = []
         for start in range(0, len(facts), BATCH):
             some = facts[start : start + BATCH]
             batch = await asyncio.to_thread(self._natively, some)
@@ -267,23 +206,23 @@ class Engine:
             batches.append(batch)
         return batches
 
-    def _natively(self, facts: Sequence[Facts]) -> _Batch:
+    def _natively(self, facts: Sequence[Facts]) -> Batch:
         known = self._patterns.get
         patterns = [
             known(statuses) or self._pattern(statuses)
             for statuses in map(self._judge, facts)
         ]
-        batch = _Batch(facts, patterns, [None] * len(facts), [()] * len(facts))
+        batch = Batch(facts, patterns, [None] * len(facts), [()] * len(facts))
         self._phrase(batch)
         return batch
 
-    def _pattern(self, statuses: Statuses) -> _Pattern:
+    def _pattern(self, statuses: Statuses) -> Pattern:
         if len(self._patterns) >= _PATTERNS:
             self._patterns.clear()
-        pattern = self._patterns[statuses] = _Pattern(statuses, any(statuses))
+        pattern = self._patterns[statuses] = Pattern(statuses, any(statuses))
         return pattern
 
-    def _phrase(self, batch: _Batch) -> None:
+    def _phrase(self, batch: Batch) -> None:
         """Say the rows to durable, unless it cannot be asked at all."""
         answer = Why.WORKER_DOWN
         if self._mode == "native":
@@ -351,13 +290,13 @@ class Engine:
 
     # What the first pass left without an answer
 
-    async def _settle(self, batches: Sequence[_Batch]) -> None:
+    async def _settle(self, batches: Sequence[Batch]) -> None:
         """Ask again, batch by batch: only a death in the first pass leads here."""
         for batch in batches:
             await self._ask(batch, batch.unanswered(), deadline=self._deadline)
 
     async def _ask(
-        self, batch: _Batch, places: Sequence[int], *, deadline: float
+        self, batch: Batch, places: Sequence[int], *, deadline: float
     ) -> None:
         """Bisect a batch that kills the worker, until what kills it stands alone."""
         if await self._answered(batch, places, deadline=deadline):
@@ -370,7 +309,7 @@ class Engine:
         await self._ask(batch, places[:half], deadline=shorter)
         await self._ask(batch, places[half:], deadline=shorter)
 
-    async def _condemn(self, batch: _Batch, place: int, *, deadline: float) -> None:
+    async def _condemn(self, batch: Batch, place: int, *, deadline: float) -> None:
         """A fact is poison when the worker dies of it twice; once may be chance."""
         if await self._running_worker() is None:
             return
@@ -380,7 +319,7 @@ class Engine:
             log.error("poison_fact", fact=batch.lines[place])
 
     async def _answered(
-        self, batch: _Batch, places: Sequence[int], *, deadline: float
+        self, batch: Batch, places: Sequence[int], *, deadline: float
     ) -> bool:
         """Whether there is nothing more to ask: answered, or no worker to be had."""
         if not places:
@@ -388,7 +327,7 @@ class Engine:
         worker = await self._running_worker()
         if worker is None:
             return True
-        answers = _Answers(worker)
+        answers = Answers(worker)
         try:
             answers.ask(batch, places, deadline=deadline)
             await answers.complete()
@@ -401,12 +340,12 @@ class Engine:
     # The comparison
 
     async def _compared(
-        self, batches: Sequence[_Batch], traced: bool
+        self, batches: Sequence[Batch], traced: bool
     ) -> list[Sequence[Decision]]:
         return await asyncio.to_thread(self._decisions, batches, traced)
 
     def _decisions(
-        self, batches: Sequence[_Batch], traced: bool
+        self, batches: Sequence[Batch], traced: bool
     ) -> list[Sequence[Decision]]:
         decided = [
             decisions for batch in batches for decisions in self._decided(batch, traced)
@@ -414,7 +353,7 @@ class Engine:
         self.counters.decisions += sum(map(len, decided))
         return decided
 
-    def _decided(self, batch: _Batch, traced: bool) -> Iterator[Sequence[Decision]]:
+    def _decided(self, batch: Batch, traced: bool) -> Iterator[Sequence[Decision]]:
         """What both readings say of a pattern is worked out once; only what fires or is
         not known of a row takes words of its own."""
         rows = zip(batch.patterns, batch.answers, batch.facts, strict=True)
@@ -439,7 +378,7 @@ class Engine:
         assert verdict is not None
         return Decision(like.rule, verdict, like.decided_by, like.why)
 
-    def _alike(self, batch: _Batch, place: int) -> _Alike:
+    def _alike(self, batch: Batch, place: int) -> Alike:
         """Compared once for all rows of a pattern that durable answers the same; each
         row is compared on its own where they differ, or its day has to be looked at."""
         disagreements = self.counters.disagreements
@@ -448,7 +387,7 @@ class Engine:
             batch.patterns[place].alike[batch.answers[place]] = alike
         return alike
 
-    def _by_both(self, batch: _Batch, place: int) -> tuple[_Alike, bool]:
+    def _by_both(self, batch: Batch, place: int) -> tuple[Alike, bool]:
         """Both readings of a row, and whether it takes its facts to compare them."""
         decisions: list[Decision] = []
         fired: list[Place] = []
@@ -465,9 +404,9 @@ class Engine:
                 fired.append((len(decisions), index))
             rule = self._compiled[index].rule
             decisions.append(_untraced(rule, status, why))
-        return _Alike(tuple(decisions), tuple(fired), tuple(unknown)), by_facts
+        return Alike(tuple(decisions), tuple(fired), tuple(unknown)), by_facts
 
-    def _why(self, batch: _Batch, place: int, index: int, status: Status) -> Why | None:
+    def _why(self, batch: Batch, place: int, index: int, status: Status) -> Why | None:
         rule, answer = self._compiled[index].rule, batch.answers[place]
         if answer is Why.TURNED_OFF or answer is Why.ENGINE_MISSING:
             return answer
@@ -480,7 +419,7 @@ class Engine:
         self._disagreed(rule, batch, place, native=status)
         return Why.DISAGREED
 
-    def _expect_silence(self, batch: _Batch, place: int, index: int) -> bool:
+    def _expect_silence(self, batch: Batch, place: int, index: int) -> bool:
         """Durable must not match where native sees the row out of scope either; it
         does not know from when to when a rule is in force. True when it matched."""
         answer = batch.answers[place]
@@ -492,7 +431,7 @@ class Engine:
         return True
 
     def _disagreed(
-        self, rule: Rule, batch: _Batch, place: int, *, native: Status
+        self, rule: Rule, batch: Batch, place: int, *, native: Status
     ) -> None:
         self.counters.disagreements += 1
         log.error(
@@ -503,57 +442,6 @@ class Engine:
             durable=batch.answers[place],
             fact=batch.lines[place],
         )
-
-
-_Asked = tuple[_Batch, Sequence[int], float]
-"""A batch, the places that were asked about, and how long that may take."""
-
-
-class _Answers:
-    """Batches handed to a worker and its answers, read while more are handed over."""
-
-    def __init__(self, worker: Worker | None) -> None:
-        self.died: WorkerDied | None = None
-        self.count = 0
-        """How many of the batches that were asked about are answered."""
-        self._worker = worker
-        self._asked: asyncio.Queue[_Asked | None] = asyncio.Queue()
-        self._reading = asyncio.create_task(self._read())
-
-    def ask(self, batch: _Batch, places: Sequence[int], *, deadline: float) -> None:
-        if self._worker is None or self.died is not None:
-            return
-        lines = [line for place in places if (line := batch.lines[place])]
-        if lines:
-            self._worker.send(lines)
-        self._asked.put_nowait((batch, places, deadline))
-
-    async def complete(self) -> None:
-        self._asked.put_nowait(None)
-        await self._reading
-
-    async def abandon(self) -> None:
-        """Stop reading; a worker that was cut off in an answer ends itself."""
-        if not self._reading.done():
-            self._reading.cancel()
-            await asyncio.wait([self._reading])
-
-    async def _read(self) -> None:
-        while (asked := await self._asked.get()) is not None:
-            assert self._worker is not None
-            batch, places, deadline = asked
-            try:
-                answers = (
-                    await self._worker.answer(len(places), deadline=deadline)
-                    if places
-                    else []
-                )
-            except WorkerDied as died:
-                self.died = died
-                return
-            for place, answer in zip(places, answers, strict=True):
-                batch.answers[place] = answer
-            self.count += 1
 
 
 def _untraced(rule: Rule, status: Status, why: Why | None) -> Decision:

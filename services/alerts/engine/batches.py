@@ -1,0 +1,136 @@
+"""Rows on their way through both readings, and what is decided of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from services.alerts.domain.rules import Rule, Verdict
+from services.alerts.domain.vocabulary import Facts
+from services.alerts.engine.bulk import Statuses
+from services.alerts.engine.process import Worker, WorkerDied
+
+DecidedBy = Literal["both", "native"]
+
+
+class Why(StrEnum):
+    """Why native decided alone."""
+
+    TURNED_OFF = "turned_off"
+    ENGINE_MISSING = "engine_missing"
+    OUTSIDE_SAFE_SUBSET = "outside_safe_subset"
+    DISAGREED = "disagreed"
+    POISON = "poison"
+    WORKER_DOWN = "worker_down"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one rule says about one row in its scope, and who decided it."""
+
+    rule: Rule
+    verdict: Verdict
+    decided_by: DecidedBy
+    why: Why | None = None
+
+
+Answer = tuple[int, ...] | Why
+"""The rules that durable says match, in order, or why it says nothing."""
+
+Place = tuple[int, int]
+"""Of a decision among those of its row, and of its rule among all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """What rows of one pattern have in common: every decision without a trace, and the
+    places of those that fire, and of those that name what is missing in the row."""
+
+    decisions: tuple[Decision, ...]
+    fired: tuple[Place, ...]
+    unknown: tuple[Place, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """What native says of all rules: a month has many rows, and few patterns."""
+
+    statuses: Statuses
+    asked: bool
+    """Whether any rule has the row in its scope."""
+    alike: dict[Answer, Alike] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Batch:
+    """Some rows on their way: what native says of each, and what durable is asked.
+
+    All lists are by place. An object for each row would take as long as judging it.
+    """
+
+    facts: Sequence[Facts]
+    patterns: Sequence[Pattern]
+    lines: list[str | None]
+    answers: list[Answer]
+
+    def unanswered(self) -> list[int]:
+        """The places of rows that were asked about in vain, or not yet."""
+        return [
+            place
+            for place, line in enumerate(self.lines)
+            if line is not None and self.answers[place] is Why.WORKER_DOWN
+        ]
+
+
+Asked = tuple[Batch, Sequence[int], float]
+"""A batch, the places that were asked about, and how long that may take."""
+
+
+class Answers:
+    """Batches handed to a worker and its answers, read while more are handed over."""
+
+    def __init__(self, worker: Worker | None) -> None:
+        self.died: WorkerDied | None = None
+        self.count = 0
+        """How many of the batches that were asked about are answered."""
+        self._worker = worker
+        self._asked: asyncio.Queue[Asked | None] = asyncio.Queue()
+        self._reading = asyncio.create_task(self._read())
+
+    def ask(self, batch: Batch, places: Sequence[int], *, deadline: float) -> None:
+        if self._worker is None or self.died is not None:
+            return
+        lines = [line for place in places if (line := batch.lines[place])]
+        if lines:
+            self._worker.send(lines)
+        self._asked.put_nowait((batch, places, deadline))
+
+    async def complete(self) -> None:
+        self._asked.put_nowait(None)
+        await self._reading
+
+    async def abandon(self) -> None:
+        """Stop reading; a worker that was cut off in an answer ends itself."""
+        if not self._reading.done():
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
+
+    async def _read(self) -> None:
+        while (asked := await self._asked.get()) is not None:
+            assert self._worker is not None
+            batch, places, deadline = asked
+            try:
+                answers = (
+                    await self._worker.answer(len(places), deadline=deadline)
+                    if places
+                    else []
+                )
+            except WorkerDied as died:
+                self.died = died
+                return
+            for place, answer in zip(places, answers, strict=True):
+                batch.answers[place] = answer
+            self.count += 1
