@@ -135,6 +135,19 @@ class Stage:
             time.sleep(0.2)
         return False
 
+    def waiting(self) -> list[tuple[Any, ...]]:
+        """What is not at its end: (what, its state, tries, when next, how many)."""
+        return [
+            tuple(row)
+            for row in self.rows(
+                "SELECT topic, error, attempts, run_at::text, count(*) FROM platform.event"
+                " GROUP BY 1, 2, 3, 4 UNION ALL SELECT s.url, d.state, d.attempts,"
+                " (d.next_attempt_at - now())::text, count(*) FROM alerts.delivery d"
+                " JOIN alerts.subscription s ON s.id = d.subscription"
+                " WHERE d.state <> 'delivered' GROUP BY 1, 2, 3, 4 LIMIT 20"
+            )
+        ]
+
     def leases_end(self) -> None:
         """As if the 30 seconds of whoever died with leases had gone by."""
         self.rows("UPDATE alerts.delivery SET next_attempt_at = now() WHERE state = 'leased'")  # fmt: skip
