@@ -20,7 +20,9 @@ FAULTS: dict[str, Callable[..., Iterator[Result]]] = {
     "F3": database.restarts,
     "F4": database.away,
     "F7": workers.stopped,
+    "F9": workers.wrong_clocks,
     "F10": database.held_back,
+    "L1": workers.load,
     "L3": workers.bad_company,
 }
 

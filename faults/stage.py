@@ -68,9 +68,13 @@ class Stage:
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self, *words: str, point: str | None = None) -> subprocess.Popen[bytes]:
-        """Start `dondoc`; with a point, one that will be killed there."""
+    def start(
+        self, *words: str, point: str | None = None, skew: int = 0
+    ) -> subprocess.Popen[bytes]:
+        """Start `dondoc`; one that will be killed at a point, or whose clock is wrong."""
         module = ["services"] if point is None else ["faults.crashing", point]
+        if skew:
+            module = ["faults.skewed", str(skew)]
         child = subprocess.Popen(
             [sys.executable, "-m", *module, *(words or ("serve", "all"))],
             env=self.environment,

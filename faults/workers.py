@@ -1,14 +1,18 @@
-"""F7 and L3: a worker that is stopped past its lease, and subscribers that are slow."""
+"""F7, F9, L1 and L3: workers that sleep or are told the wrong time, and load."""
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import statistics
 import time
 from collections.abc import Iterator
 
+from bench import delivery
 from faults.stage import Result, Sender, Stage, counted, plant, stage
 from services.alerts.leases import IN_FLIGHT
+
+DAYS_JUMPED = 6
 
 
 def stopped(seconds: float = 40) -> Iterator[Result]:
@@ -32,6 +36,37 @@ def stopped(seconds: float = 40) -> Iterator[Result]:
         told = {"stopped": seconds, "delivered_again": count.again, "twice": count.twice, "doctor": count.ill}  # fmt: skip
         well = count.whole and settled and not several and count.again <= 4 * IN_FLIGHT
         yield Result("F7 lost", count.lost, "rows", "0", well, told)
+
+
+def wrong_clocks(seconds: float = 60) -> Iterator[Result]:
+    """Workers whose clocks are ten minutes off, one either way, in a day that jumps."""
+    with stage() as here:
+        here.start("serve", "all", "--no-loops")
+        here.ready()
+        plant(here)
+        here.subscribe("/ok/1")
+        for skew in (-600, 600):
+            here.start("work", "all", skew=skew)
+        with Sender(here, per_second=5) as sender, here.ask() as client:
+            for day in range(9, 9 + DAYS_JUMPED):
+                time.sleep(seconds / DAYS_JUMPED)
+                now = {"now": f"2022-03-{day:02}T08:00:00+07:00"}
+                client.put("/v1/clock", json=now).raise_for_status()
+        settled = here.settled()
+        came = here.came()
+        count = counted(here, sender, came)
+        off = max((abs(one["at"] - one["signed"]) for one in came), default=99.0)
+        told = {"days": DAYS_JUMPED, "heard": len(came), "delivered_again": count.again, "doctor": count.ill}  # fmt: skip
+        well = count.whole and settled and not count.again
+        yield Result("F9 lost", count.lost, "rows", "0", well, told)
+        yield Result("F9 signed off by", round(off, 2), "s", "<= 5", off <= 5)
+
+
+def load(seconds: float = 600) -> Iterator[Result]:
+    """200 events a second: the bench `delivery`, for as long as is asked."""
+    for one in asyncio.run(delivery.run(seconds)):
+        name = one.name.replace("delivery", "L1")
+        yield Result(name, one.value, one.unit, one.reach, one.ok)
 
 
 def _p99(here: Stage) -> tuple[float, int]:
