@@ -219,8 +219,17 @@ def plant(stage: Stage) -> None:
 class Sender:
     """Sends reports that each open a matter, again and again until each is taken."""
 
-    def __init__(self, stage: Stage, *, per_second: float = 20) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        *,
+        per_second: float = 20,
+        together: int = TOGETHER,
+        first: int = 0,
+    ) -> None:
+        """So many requests a second of so many reports; numbers must not come twice."""
         self._stage, self._pause = stage, 1 / per_second
+        self._together, self._first = together, first
         self._ending, self._resting = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run)
         self.taken: dict[str, list[tuple[str, str]]] = {}
@@ -244,7 +253,7 @@ class Sender:
         self._resting.clear()
 
     def _run(self) -> None:
-        number = 0
+        number = self._first
         with self._stage.ask() as client:
             while not self._ending.is_set():
                 started = time.monotonic()
@@ -257,10 +266,11 @@ class Sender:
                 time.sleep(0.2)
 
     def send(self, client: httpx.Client, number: int) -> bool:
-        """One request of ten reports; True when it was taken."""
-        day = (FIRST + timedelta(number * TOGETHER // UNITS)).isoformat()
+        """One request; True when it was taken."""
+        so_far = number * self._together
+        day = (FIRST + timedelta(so_far // UNITS)).isoformat()
         day = Period.parse(day).code  # a day may be the end of a month
-        codes = [f"U{(number * TOGETHER + n) % UNITS}" for n in range(TOGETHER)]
+        codes = [f"U{(so_far + n) % UNITS}" for n in range(self._together)]
         figures = [{"measure": "cases", "enforceable": 100, "done": 40, "enforceable_over_1y": 30}]  # fmt: skip
         reports = [{"unit": u, "period": day, "figures": figures} for u in codes]
         once = {"Idempotency-Key": f"request-{number}"}

@@ -90,14 +90,15 @@ def bad_company(seconds: float = 60, subscribers: int = 100) -> Iterator[Result]
         plant(here)
         here.subscribe(*good)
         found = []
-        for more in ([], bad):
+        for turn, more in enumerate(([], bad)):
             here.subscribe(*more)
-            with Sender(here, per_second=0.1):
+            with Sender(here, per_second=1, together=1, first=turn * 10_000):
                 time.sleep(seconds)
             here.settled()
             found.append(_p99(here))
         retried = here.rows("SELECT count(*) FROM alerts.delivery d JOIN alerts.subscription s ON s.id = d.subscription WHERE d.attempts > 1 AND s.url LIKE '%/ok/%'")[0][0]  # fmt: skip
-        (alone, _), (among, heard) = found
+        (alone, before), (among, heard) = found
         ratio = round(among / alone, 2) if alone else 0.0
-        told = {"p99_alone": round(alone, 3), "p99": round(among, 3), "heard": heard, "retried": retried}  # fmt: skip
-        yield Result("L3 p99", ratio, "x", "<= 2", ratio <= 2 and not retried, told)
+        told = {"p99_alone": round(alone, 3), "p99": round(among, 3), "heard": [before, heard], "retried": retried}  # fmt: skip
+        well = ratio <= 2 and not retried and before > 0 and heard > 0
+        yield Result("L3 p99", ratio, "x", "<= 2", well, told)
