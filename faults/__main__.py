@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from faults import database, kills, workers
+from faults import api, database, kills, workers
 from faults.stage import Result
 
 FAULTS: dict[str, Callable[..., Iterator[Result]]] = {
@@ -20,7 +20,10 @@ FAULTS: dict[str, Callable[..., Iterator[Result]]] = {
     "F3": database.restarts,
     "F4": database.away,
     "F7": workers.stopped,
+    "F9": workers.wrong_clocks,
     "F10": database.held_back,
+    "I12": api.asked,
+    "L1": workers.load,
     "L3": workers.bad_company,
 }
 

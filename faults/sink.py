@@ -4,7 +4,7 @@
 
 POST /ok/… is answered at once, /slow/… after three seconds, /fail/… with 500, /hang/…
 never. GET answers what came since the last GET, one JSON line each:
-{"at", "id", "path", "type"}.
+{"at", "id", "path", "type", "signed"}, the moments in seconds of true time.
 """
 
 from __future__ import annotations
@@ -16,10 +16,14 @@ import time
 _ANSWERS = {"ok": (0.0, "204 No Content"), "slow": (3.0, "204 No Content"), "fail": (0.0, "500 Broken")}  # fmt: skip
 
 
+Took = tuple[float, str, str, int, bytes]
+"""When, which id, to which path, the moment that it is signed for, and the body."""
+
+
 class Sink(asyncio.Protocol):
     """One connection; what came is shared by all of them."""
 
-    def __init__(self, came: list[tuple[float, str, str, bytes]]) -> None:
+    def __init__(self, came: list[Took]) -> None:
         self.came, self._held = came, b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -37,7 +41,9 @@ class Sink(asyncio.Protocol):
             body, self._held = self._held[end + 4 : whole], self._held[whole:]
             method, path, _ = lines[0].split(" ")
             if method == "POST":
-                self.came.append((time.time(), headers["webhook-id"], path, body))
+                signed = int(headers.get("webhook-timestamp", "0"))
+                took = (time.time(), headers["webhook-id"], path, signed, body)
+                self.came.append(took)
                 self._behave(path.split("/")[1])
             else:
                 self._answer(_told(self.came))
@@ -55,10 +61,11 @@ class Sink(asyncio.Protocol):
         self._transport.write(head.encode() + told)
 
 
-def _told(came: list[tuple[float, str, str, bytes]]) -> bytes:
+def _told(came: list[Took]) -> bytes:
+    names = ("at", "id", "path", "signed", "type")
     lines = [
-        json.dumps({"at": at, "id": id, "path": path, "type": json.loads(body)["type"]})
-        for at, id, path, body in came
+        json.dumps(dict(zip(names, (*one, json.loads(body)["type"]), strict=True)))
+        for *one, body in came
     ]
     came.clear()
     return "\n".join(lines).encode()
@@ -66,7 +73,7 @@ def _told(came: list[tuple[float, str, str, bytes]]) -> bytes:
 
 async def main() -> None:
     """Listen on a free port of the loopback address until it is ended."""
-    came: list[tuple[float, str, str, bytes]] = []
+    came: list[Took] = []
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Sink(came), "127.0.0.1", 0)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)

@@ -68,9 +68,13 @@ class Stage:
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self, *words: str, point: str | None = None) -> subprocess.Popen[bytes]:
-        """Start `dondoc`; with a point, one that will be killed there."""
+    def start(
+        self, *words: str, point: str | None = None, skew: int = 0
+    ) -> subprocess.Popen[bytes]:
+        """Start `dondoc`; one that will be killed at a point, or whose clock is wrong."""
         module = ["services"] if point is None else ["faults.crashing", point]
+        if skew:
+            module = ["faults.skewed", str(skew)]
         child = subprocess.Popen(
             [sys.executable, "-m", *module, *(words or ("serve", "all"))],
             env=self.environment,
@@ -134,6 +138,19 @@ class Stage:
                 return True
             time.sleep(0.2)
         return False
+
+    def waiting(self) -> list[tuple[Any, ...]]:
+        """What is not at its end: (what, its state, tries, when next, how many)."""
+        return [
+            tuple(row)
+            for row in self.rows(
+                "SELECT topic, error, attempts, run_at::text, count(*) FROM platform.event"
+                " GROUP BY 1, 2, 3, 4 UNION ALL SELECT s.url, d.state, d.attempts,"
+                " (d.next_attempt_at - now())::text, count(*) FROM alerts.delivery d"
+                " JOIN alerts.subscription s ON s.id = d.subscription"
+                " WHERE d.state <> 'delivered' GROUP BY 1, 2, 3, 4 LIMIT 20"
+            )
+        ]
 
     def leases_end(self) -> None:
         """As if the 30 seconds of whoever died with leases had gone by."""
@@ -202,8 +219,17 @@ def plant(stage: Stage) -> None:
 class Sender:
     """Sends reports that each open a matter, again and again until each is taken."""
 
-    def __init__(self, stage: Stage, *, per_second: float = 20) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        *,
+        per_second: float = 20,
+        together: int = TOGETHER,
+        first: int = 0,
+    ) -> None:
+        """So many requests a second of so many reports; numbers must not come twice."""
         self._stage, self._pause = stage, 1 / per_second
+        self._together, self._first = together, first
         self._ending, self._resting = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run)
         self.taken: dict[str, list[tuple[str, str]]] = {}
@@ -227,7 +253,7 @@ class Sender:
         self._resting.clear()
 
     def _run(self) -> None:
-        number = 0
+        number = self._first
         with self._stage.ask() as client:
             while not self._ending.is_set():
                 started = time.monotonic()
@@ -240,10 +266,11 @@ class Sender:
                 time.sleep(0.2)
 
     def send(self, client: httpx.Client, number: int) -> bool:
-        """One request of ten reports; True when it was taken."""
-        day = (FIRST + timedelta(number * TOGETHER // UNITS)).isoformat()
+        """One request; True when it was taken."""
+        so_far = number * self._together
+        day = (FIRST + timedelta(so_far // UNITS)).isoformat()
         day = Period.parse(day).code  # a day may be the end of a month
-        codes = [f"U{(number * TOGETHER + n) % UNITS}" for n in range(TOGETHER)]
+        codes = [f"U{(so_far + n) % UNITS}" for n in range(self._together)]
         figures = [{"measure": "cases", "enforceable": 100, "done": 40, "enforceable_over_1y": 30}]  # fmt: skip
         reports = [{"unit": u, "period": day, "figures": figures} for u in codes]
         once = {"Idempotency-Key": f"request-{number}"}

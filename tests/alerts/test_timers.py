@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import pytest
 
 from services.alerts.usecases import fire_timers
+from tests.support.delivering import subscribed
+from tests.support.subscriber import subscriber
 from tests.support.world import World, until
 
 pytestmark = pytest.mark.anyio
@@ -125,6 +128,30 @@ async def test_several_workers_fire_a_timer_once(
 
     changes = [change for change, _, _ in await told(world, matter)]
     assert changes == ["opened", "overdue", "escalated", "escalated"]
+
+
+async def test_a_process_whose_clock_is_wrong_signs_and_fires_by_the_database_s(
+    world: World, matter: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F9: ten minutes off either way, and business time a month on in one step."""
+    right = time.time
+    async with subscriber() as there:
+        await subscribed(world, there.url, types=["escalation.*"])
+        for wrong, day in ((-600, "2022-03-16"), (600, "2022-04-22")):
+            monkeypatch.setattr(time, "time", lambda wrong=wrong: right() + wrong)
+            await clock_at(world, f"{day}T08:00:00+07:00")
+
+        async def heard() -> bool:
+            return len(there.posts) == 3
+
+        await until(heard)
+
+    events = [json.loads(post.body) for post in there.posts]
+    assert [event["time"] for event in events] == [DUE, FIRST_STEP, SECOND_STEP]
+    for post in there.posts:
+        assert abs(int(post.headers["webhook-timestamp"]) - right()) <= 5
+    attempts = await world.owner.fetchval("SELECT max(attempts) FROM alerts.delivery")
+    assert attempts == 1, "no storm"
 
 
 async def test_what_opens_after_its_deadline_is_overdue_at_level_0(

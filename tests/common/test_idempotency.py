@@ -89,6 +89,19 @@ async def test_another_request_under_the_same_key_is_refused(
     assert await revisions(world_with_a) == 1
 
 
+async def test_a_hundred_at_once_take_effect_once(world_with_a: World) -> None:
+    """I9: one is at work, the others are told to wait or answered the same."""
+    answers = await asyncio.gather(
+        *(send(world_with_a.admin, reports(50)) for _ in range(100))
+    )
+
+    taken = [one for one in answers if one.status_code == 202]
+    assert {one.status_code for one in answers} <= {202, 409, 503}
+    assert {one.content for one in taken} == {taken[0].content}
+    assert sum("Idempotency-Replayed" not in one.headers for one in taken) == 1
+    assert await revisions(world_with_a) == 1
+
+
 async def test_a_key_is_of_its_sender_method_and_path(world_with_a: World) -> None:
     await send(world_with_a.admin, reports(50))
     other = await world_with_a.client("reporter", under="A")
