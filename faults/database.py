@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -100,7 +101,8 @@ def held_back(seconds: float = 60) -> Iterator[Result]:
             here.came()
             time.sleep(seconds / 2)
             before = len(here.came())
-            held_open(here, seconds / 2)
+            with held_open(here):
+                time.sleep(seconds / 2)
             during = len(here.came())
         here.settled()
         drop = round(100 * (1 - during / before), 1) if before else 100.0
@@ -108,17 +110,17 @@ def held_back(seconds: float = 60) -> Iterator[Result]:
         yield Result("F10 slower", drop, "%", "< 20", drop < 20, told)
 
 
-def held_open(here: Stage, seconds: float) -> None:
-    """A transaction that has read and then does nothing for so long."""
-    asyncio.run(_idle(here.database.url, seconds))
-
-
-async def _idle(url: str, seconds: float) -> None:
-    connection = await asyncpg.connect(url)
-    async with connection.transaction(isolation="repeatable_read"):
-        await connection.fetchval("SELECT count(*) FROM alerts.delivery")
-        await asyncio.sleep(seconds)
-    await connection.close()
+@contextmanager
+def held_open(here: Stage) -> Iterator[None]:
+    """A transaction that has read, and does nothing until the block ends."""
+    with asyncio.Runner() as runner:
+        connection = runner.run(asyncpg.connect(here.database.url))
+        runner.run(connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ"))
+        runner.run(connection.fetchval("SELECT count(*) FROM alerts.delivery"))
+        try:
+            yield
+        finally:
+            runner.run(connection.close())
 
 
 def reachable(address: str) -> bool:
