@@ -22,6 +22,7 @@ from faults.database import held_open, postmaster, revived
 from faults.stage import Count, Sender, Stage, counted, plant, stage
 from services.alerts.leases import IN_FLIGHT
 
+pytestmark = pytest.mark.slow
 KILLS, STOPS, AWAY_SECONDS = 5, 2, 10
 ENOUGH, PATIENCE = 200, 60.0
 
