@@ -45,6 +45,9 @@ def cluster() -> Iterator[str]:
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     careless = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
     with tempfile.TemporaryDirectory(prefix="dondoc-", dir=memory) as home:
+        # Else root's account for PostgreSQL could not enter, and the cluster would be
+        # sheltered on disk, where making some hundred databases takes minutes.
+        Path(home).chmod(0o711)
         data = Path(home) / "postgres"
         server = postgres.ensure(data, settings=careless)
         yield server.url
