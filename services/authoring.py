@@ -72,7 +72,8 @@ def _complain(problem: Problem) -> None:
 def run_tests(
     files: Files,
     rules: Annotated[
-        Path | None, typer.Option(help="Where the rules are, if not beside the file.")
+        Path | None,
+        typer.Option(help="Where the rules are, if not beside the file or above it."),
     ] = None,
 ) -> None:
     """Run test files: what is given, what must come out, what time brings."""
@@ -80,7 +81,9 @@ def run_tests(
     for file in _yaml_files(files):
         try:
             suite = read_suite(file.read_text("utf-8"), file.parent)
-            loaded = _rules_of(suite, [p for p in (rules, file.parent, RULES) if p])
+            beside = file.resolve().parent
+            places = [p for p in (rules, beside, beside.parent, RULES) if p]
+            loaded = _rules_of(suite, places)
         except (Refused, RuleErrors) as fault:
             failed = True
             for problem in _problems(fault, str(file)):
@@ -111,8 +114,8 @@ def _rules_of(suite: Suite, places: Sequence[Path]) -> list[Rule]:
             raise Refused(
                 None,
                 "rules",
-                f"Không thấy {id}.yaml ở: {looked}.",
-                f"There is no {id}.yaml in: {looked}.",
+                f"Không thấy {id}.yaml ở: {looked}. Thư mục khác: --rules.",
+                f"There is no {id}.yaml in: {looked}. --rules names another folder.",
             )
         rule = load_file(file)
         if version not in (None, rule.version):

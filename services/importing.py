@@ -86,7 +86,8 @@ def _tell(console: Console, problem: Problem) -> None:
     """What is wrong, a line each, with its place in the file."""
     console.print(_spoken(problem.detail), markup=False, highlight=False)
     for fault in problem.errors[:_MOST_LINES]:
-        line = f"{fault.pointer}: {_spoken(fault.message)}"
+        place = f"{fault.pointer}: " if fault.pointer else ""
+        line = f"{place}{_spoken(fault.message)}"
         console.print(line, markup=False, highlight=False)
 
 

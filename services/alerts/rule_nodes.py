@@ -20,6 +20,7 @@ MAX_BYTES: Final = 64 * 1024
 MAX_DEPTH: Final = 16
 MAX_TEXT: Final = 2000
 MAX_ITEMS: Final = 200
+_FEW_KEYS: Final = 20
 
 _WHOLE: Final = re.compile(r"[0-9]{1,9}")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufeff]")
@@ -41,8 +42,9 @@ class Problem:
 
     def __str__(self) -> str:
         hint = f" Write: {self.hint}" if self.hint else ""
-        place = f"{self.file}:{self.line}:{self.column}"
-        return f"{place}: {self.key}: {self.message.en}{hint}"
+        place = f"{self.file}:{self.line}:{self.column}: "
+        key = f"{self.key}: " if self.key else ""
+        return f"{place}{key}{self.message.en}{hint}"
 
     def as_json(self) -> dict[str, Json]:
         return {
@@ -293,12 +295,14 @@ def place_within(node: Node, line: int, column: int) -> tuple[int, int]:
 
 def unknown_key(node: Node, key: str, name: str, known: Iterable[str]) -> Refused:
     known = list(known)
+    near = nearest(name, known)
+    few = ", ".join(known) if near is None and len(known) <= _FEW_KEYS else ""
     return Refused(
         node,
         f"{key}.{name}" if key else name,
-        f"Không có khóa {name!r} ở đây.",
-        f"There is no key {name!r} here.",
-        nearest(name, known),
+        f"Không có khóa {name!r} ở đây" + (f"; có: {few}." if few else "."),
+        f"There is no key {name!r} here" + (f"; there are: {few}." if few else "."),
+        near,
     )
 
 

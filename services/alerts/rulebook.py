@@ -128,7 +128,8 @@ def load_file(file: Path, names: Names | None = None) -> Rule:
     try:
         text = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as fault:
-        words = Bilingual("Không đọc được tệp.", f"The file cannot be read: {fault}")
+        why = getattr(fault, "strerror", None) or fault
+        words = Bilingual("Không đọc được tệp.", f"The file cannot be read: {why}")
         raise RuleErrors([Problem(str(file), 1, 1, "", words)]) from None
     rule = load_text(text, source=str(file), names=names)
     if rule.id != file.stem:

@@ -214,10 +214,13 @@ class _Checker:
                 f"The name {node.name!r} does not belong to what this rule watches.",
                 _watch_of(node.name),
             )
+        bare = "." not in node.name
         raise Misread(
             node.at,
-            f"Không có tên {node.name!r}.",
-            f"There is no name {node.name!r}.",
+            f"Không có tên {node.name!r}"
+            + ("; chữ thì đặt trong ngoặc kép." if bare else "."),
+            f"There is no name {node.name!r}"
+            + ("; a text stands in quotes." if bare else "."),
             nearest(node.name, self._names),
         )
 

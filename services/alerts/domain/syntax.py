@@ -198,6 +198,11 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
+def _unit_of_kind(word: str) -> str | None:
+    """How the unit is written of a kind that was named in its place: `5 points`."""
+    return next((unit for unit, kind in UNITS.items() if kind == word), None)
+
+
 def _tokens(text: str) -> Iterator[_Token]:
     at = 0
     while at < len(text):
@@ -372,7 +377,7 @@ class _Parser:
                 token.at,
                 f"Không có đơn vị {token.text!r}.",
                 f"There is no unit {token.text!r}.",
-                nearest(token.text, [*UNITS, *AGE_UNITS]),
+                _unit_of_kind(token.text) or nearest(token.text, [*UNITS, *AGE_UNITS]),
             )
         self._next += 1
         return token.text

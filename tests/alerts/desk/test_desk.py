@@ -44,6 +44,34 @@ def test_check_names_every_fault_and_fails() -> None:
     assert "ok: below-last-year@" in result.output
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        pytest.param("due: {by:", "due: {on:", "no key 'on' here; there are: by, before", id="key"),
+        pytest.param("-10 pp", "-10 points", "no unit 'points'. Write: pp", id="unit"),
+        pytest.param('"province"', "province", "a text stands in quotes", id="text"),
+    ],
+)  # fmt: skip
+def test_check_says_what_could_stand_there(
+    tmp_path: Path, old: str, new: str, says: str
+) -> None:
+    text = (RULES / "below-last-year.yaml").read_text("utf-8")
+    file = tmp_path / "below-last-year.yaml"
+    file.write_text(text.replace(old, new), "utf-8")
+
+    result = rules("check", file)
+
+    assert result.exit_code == 1
+    assert says in result.output, result.output
+
+
+def test_a_file_that_is_not_there_is_said_once(tmp_path: Path) -> None:
+    result = rules("check", tmp_path / "none.yaml")
+
+    assert result.exit_code == 1
+    assert "none.yaml:1:1: The file cannot be read: No such file" in result.output
+
+
 def test_a_test_file_comes_out() -> None:
     result = rules("test", HERE / "letter-679.yaml")
 
@@ -81,6 +109,17 @@ def test_what_does_not_come_out_fails(
 
     assert result.exit_code == 1
     assert says in result.output
+
+
+def test_the_rules_may_be_in_the_folder_above(tmp_path: Path) -> None:
+    text = (RULES / "below-last-year.yaml").read_text("utf-8")
+    mine = text.replace("id: below-last-year", "id: mine", 1)
+    (tmp_path / "mine.yaml").write_text(mine, "utf-8")
+    (tmp_path / "tests").mkdir()
+
+    result = ran(tmp_path / "tests", SUITE.replace("below-last-year", "mine"))
+
+    assert result.exit_code == 0, result.output
 
 
 @pytest.mark.parametrize(
