@@ -29,6 +29,7 @@ def pytest_collection_finish() -> None:
     """What was imported stays: spare the collector of circles from walking it again."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(scope="session")

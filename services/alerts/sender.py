@@ -19,6 +19,7 @@ from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import ip_address
 from types import TracebackType
@@ -94,6 +95,12 @@ async def resolve(host: str, port: int) -> Sequence[str]:
     return [str(answer[4][0]) for answer in found]
 
 
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The authorities that the system trusts, read once; nobody changes it."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 class Sender:
     """The guarded way out, and the holder of its connections while it is entered."""
 
@@ -111,7 +118,7 @@ class Sender:
         self._resolver = resolver
         self._deadline = deadline
         self._connect = connect
-        self._tls = tls or httpx.create_ssl_context(trust_env=False)
+        self._tls = tls or _trusted()
         self._clients = [_client(self._tls, connect) for _ in range(clients)]
         # One entry per connection: clients take turns and none is ever overbooked.
         self._free: asyncio.Queue[httpx.AsyncClient] = asyncio.Queue()
