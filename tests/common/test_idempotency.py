@@ -230,7 +230,7 @@ async def test_waiting_happens_after_the_commit(world: World) -> None:
     assert batch["state"] == "evaluated"
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(order=st.lists(st.integers(0, 3), max_size=8))
 async def test_replays_in_any_order_leave_the_same_state(
     order: list[int], cluster: str, template: str
