@@ -54,15 +54,16 @@ async def _work(
 ) -> None:
     try:
         await one.database.open()
+        try:
+            async with one.running():
+                loops = Loops(one.database, one.loops)
+                loops.start()
+                started.set_result(asyncio.get_running_loop())
+                await stop.wait()
+                await loops.stop()
+        finally:
+            await one.database.close()
     except BaseException as error:
-        started.set_exception(error)
-        return
-    try:
-        async with one.running():
-            loops = Loops(one.database, one.loops)
-            loops.start()
-            started.set_result(asyncio.get_running_loop())
-            await stop.wait()
-            await loops.stop()
-    finally:
-        await one.database.close()
+        if started.done():
+            raise
+        started.set_exception(error)  # whoever starts us must not wait for ever
