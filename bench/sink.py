@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from typing import Any
 
 _NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
 
@@ -18,9 +19,7 @@ _NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
 class Sink(asyncio.Protocol):
     """One connection; what came is shared by all of them."""
 
-    came: list[tuple[float, str, bytes]]
-
-    def __init__(self, came: list[tuple[float, str, bytes]]) -> None:
+    def __init__(self, came: list[Any]) -> None:
         self.came, self._held = came, b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -37,17 +36,24 @@ class Sink(asyncio.Protocol):
                 return
             body, self._held = self._held[end + 4 : whole], self._held[whole:]
             if lines[0].startswith("POST"):
-                self.came.append((time.time(), headers["webhook-id"], body))
-                self._transport.write(_NO_CONTENT)
+                self.take(lines[0].split(" ")[1], headers, body)
             else:
-                self._answer()
+                self._answer("\n".join(map(json.dumps, self.told())).encode())
 
-    def _answer(self) -> None:
-        told = "\n".join(
-            json.dumps({"at": at, "id": id, "batch": _batch(body)})
-            for at, id, body in self.came
-        ).encode()
+    def take(self, path: str, headers: dict[str, str], body: bytes) -> None:
+        """One post: note it, and answer."""
+        self.came.append((time.time(), headers["webhook-id"], body))
+        self._transport.write(_NO_CONTENT)
+
+    def told(self) -> list[dict[str, object]]:
+        """What came since this was asked last, a line each."""
+        lines: list[dict[str, object]] = [
+            {"at": at, "id": id, "batch": _batch(body)} for at, id, body in self.came
+        ]
         self.came.clear()
+        return lines
+
+    def _answer(self, told: bytes) -> None:
         head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(told)}\r\n\r\n"
         self._transport.write(head.encode() + told)
 
@@ -58,11 +64,11 @@ def _batch(body: bytes) -> str | None:
     return found
 
 
-async def main() -> None:
+async def main(sink: type[Sink] = Sink) -> None:
     """Listen on a free port of the loopback address until it is ended."""
-    came: list[tuple[float, str, bytes]] = []
+    came: list[Any] = []
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Sink(came), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: sink(came), "127.0.0.1", 0)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
 
