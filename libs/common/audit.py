@@ -149,7 +149,7 @@ async def verify(connection: Connection, key: bytes) -> Chain:
 
 # Reading it -----------------------------------------------------------------------
 
-router = api_router()
+router = api_router("platform")
 Named = Annotated[PlainText | None, Query(max_length=200)]
 When = Moment | Day | None
 

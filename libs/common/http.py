@@ -20,9 +20,12 @@ from starlette.types import Receive
 from libs.common import idempotency, strict_json
 from libs.common.access import authenticate, needs_key
 from libs.common.database import AWAY, Database
-from libs.common.openapi import PROBLEMS
+from libs.common.openapi import PROBLEMS, operation_id
 from libs.common.periods import InvalidPeriod, Period
 from libs.common.problems import Fault, NotFound, Text, Unacceptable, UnsupportedMedia
+
+JSON_LIMIT = 16 * 1024 * 1024
+"""Bytes of a body that is read as a whole."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufeff]")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -118,9 +121,20 @@ async def _linger(request: Request) -> None:
             await wait()
 
 
-def api_router() -> APIRouter:
-    """A router whose bodies are read strictly and whose errors are documented."""
-    return APIRouter(route_class=StrictRoute, responses=PROBLEMS)
+def api_router(service: str) -> APIRouter:
+    """A router whose bodies are read strictly and whose errors are documented.
+
+    Its routes are whole as they stand: an application takes them as they are, where
+    including the router would build each of them once more, and match it twice.
+    """
+    return APIRouter(
+        route_class=StrictRoute,
+        responses=PROBLEMS,
+        tags=[service],
+        dependencies=[refuse_unknown_parameters],
+        generate_unique_id_function=operation_id,
+        max_body_size=JSON_LIMIT,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from libs.common.paging import Cursor, Limit, Page, page, read_cursor
 from libs.common.problems import Conflict, Fault, NotFound, Text, invalid
 from libs.common.settings import Settings
 
-router = api_router()
+router = api_router("platform")
 Platform = Annotated[Database, database_of("platform")]
 Role = Literal[
     "analyst",

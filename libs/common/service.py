@@ -20,13 +20,11 @@ from libs.common import audit, health, platform
 from libs.common.answers import speak_problems
 from libs.common.aside import Aside, set_aside
 from libs.common.database import Database
-from libs.common.http import refuse_unknown_parameters
+from libs.common.http import JSON_LIMIT, refuse_unknown_parameters
 from libs.common.loops import Loop, Loops
 from libs.common.openapi import describe, operation_id
 from libs.common.rates import Rates
 from libs.common.settings import Settings
-
-JSON_LIMIT = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +119,11 @@ def create_app(
         for name, value in service.state.items():
             setattr(app.state, name, value)
         for router in service.routers:
-            app.include_router(router, tags=[service.name])
+            app.router.routes.extend(router.routes)
         if service.webhooks is not None:
             app.webhooks.include_router(service.webhooks)
-    app.include_router(platform.router, tags=["platform"])
-    app.include_router(audit.router, tags=["platform"])
+    app.router.routes.extend(platform.router.routes)
+    app.router.routes.extend(audit.router.routes)
 
     @app.get("/", include_in_schema=False)
     async def explorer() -> RedirectResponse:

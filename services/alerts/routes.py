@@ -25,7 +25,7 @@ from services.alerts.shown import (
     EvaluationShown,
 )
 
-router = api_router()
+router = api_router("alerts")
 Alerts = Annotated[Database, database_of("alerts")]
 Id = Annotated[str, Path(max_length=64)]
 Responder = Annotated[Principal, allows("responder")]

@@ -48,7 +48,7 @@ from services.ingest.shown import (
     UnitShown,
 )
 
-router = api_router()
+router = api_router("ingest")
 Ingest = Annotated[Database, database_of("ingest")]
 Code = Annotated[str, Path(max_length=40)]
 

@@ -37,7 +37,7 @@ from services.scoring.shown_indicators import UnitScorecards
 from services.scoring.shown_ranking import Ranking, RankingLine
 from services.scoring.store import TargetRow
 
-router = api_router()
+router = api_router("scoring")
 Scoring = Annotated[Database, database_of("scoring")]
 Kind = Literal["national", "province", "office", "officer", "other"]
 KnownAt = Moment | Day | None

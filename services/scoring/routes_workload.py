@@ -25,7 +25,7 @@ from services.scoring.shown_indicators import IndicatorShown
 from services.scoring.shown_workload import Outlier, UnitLoad, Workload
 from services.scoring.usecases import seen_at
 
-router = api_router()
+router = api_router("scoring")
 
 
 class Indicators(TypedDict):

@@ -146,10 +146,13 @@ def _client(app: FastAPI, key: str | None) -> httpx.AsyncClient:
 async def until(
     claim: Callable[[], Awaitable[object]], *, seconds: float = 20
 ) -> object:
-    """Ask again and again until the answer is true; fail when it never is."""
+    """Ask again and again until the answer is true; fail when it never is.
+
+    The longer it takes, the seldomer: whoever is asked needs the processor too.
+    """
+    pause = 0.01
     async with asyncio.timeout(seconds):
-        while True:
-            answer = await claim()
-            if answer:
-                return answer
-            await asyncio.sleep(0.01)
+        while not (answer := await claim()):
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, 0.08)
+    return answer

@@ -15,7 +15,7 @@ from services.alerts.backtests import shown, store, usecases
 from services.alerts.backtests.schemas import BacktestIn
 from services.alerts.backtests.shown import Backtest
 
-router = api_router()
+router = api_router("alerts")
 Alerts = Annotated[Database, database_of("alerts")]
 # A backtest names the units of the whole tree.
 Steward = Annotated[Principal, allows("steward", at_root=True)]

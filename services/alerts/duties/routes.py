@@ -35,7 +35,7 @@ from services.alerts.schemas import Severity
 from services.alerts.shown import Escalation, EscalationWhole, HandedIn, Member
 from services.alerts.usecases import no_such
 
-router = api_router()
+router = api_router("alerts")
 Alerts = Annotated[Database, database_of("alerts")]
 Id = Annotated[str, Path(max_length=64)]
 Number = Annotated[int, Path(ge=1, lt=2**31)]

@@ -29,7 +29,7 @@ from services.alerts.rulebooks.shown import (
 from services.alerts.rulebooks.texts import JSON, YAML, text_of
 from services.alerts.shown import Word
 
-router = api_router()
+router = api_router("alerts")
 Alerts = Annotated[Database, database_of("alerts")]
 Steward = Annotated[Principal, allows("steward", at_root=True)]
 Id = Annotated[str, Path(max_length=64, examples=["below-last-year"])]

@@ -30,7 +30,7 @@ from services.alerts.subscriptions.shown import (
     Subscription,
 )
 
-router = api_router()
+router = api_router("alerts")
 Alerts = Annotated[Database, database_of("alerts")]
 Id = Annotated[str, Path(max_length=64)]
 DeliveryId = Annotated[int, Path(ge=1, lt=2**63)]

@@ -9,6 +9,7 @@ from json import JSONDecodeError
 import msgspec
 
 from libs.common import strict_json
+from libs.common.http import JSON_LIMIT
 from libs.common.problems import (
     Fault,
     Text,
@@ -21,7 +22,6 @@ from services.ingest.cases.intake import LINE
 from services.ingest.cases.schemas import UnreadCases
 from services.ingest.decoding import type_fault
 
-JSON_LIMIT = 16 * 1024 * 1024
 NDJSON_LIMIT = 2 * 1024 * 1024 * 1024
 LINE_LIMIT = 64 * 1024
 PIECE = 200

@@ -28,7 +28,7 @@ from services.ingest.cases.shown import CaseShown, HistoryShown
 from services.ingest.domain.cases import number_of
 from services.ingest.shown import ReceiptShown, receipt
 
-router = api_router()
+router = api_router("ingest")
 Ingest = Annotated[Database, database_of("ingest")]
 CaseId = Annotated[str, Path(max_length=40, examples=["cas_0000000004711"])]
 Status = Literal[

@@ -24,7 +24,7 @@ from services.ingest.reconciliation import shown, store
 from services.ingest.reconciliation.shown import CountedCase, ReconciliationShown
 from services.ingest.store import report_as_known
 
-router = api_router()
+router = api_router("ingest")
 Ingest = Annotated[Database, database_of("ingest")]
 Column = Literal[
     "to_enforce",

@@ -41,7 +41,7 @@ from services.ingest.usecases import batch_at_its_end
 UPLOAD_LIMIT = 32 * 1024 * 1024
 _ENVELOPE = 64 * 1024
 
-router = api_router()
+router = api_router("ingest")
 Ingest = Annotated[Database, database_of("ingest")]
 Steward = Annotated[Principal, allows("steward")]
 Name = Annotated[

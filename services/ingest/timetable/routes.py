@@ -31,7 +31,7 @@ from services.ingest.timetable.shown import (
     PeriodShown,
 )
 
-router = api_router()
+router = api_router("ingest")
 Ingest = Annotated[Database, database_of("ingest")]
 Steward = Annotated[Principal, allows("steward")]
 PeriodIn = Annotated[str, Path(max_length=10, examples=["2022M05"])]
