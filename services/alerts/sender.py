@@ -6,8 +6,6 @@ import ssl
 import time
 import unicodedata
 from collections.abc import (
-    AsyncIterable,
-    AsyncIterator,
     Awaitable,
     Callable,
     Iterable,
@@ -20,13 +18,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import ip_address
 from types import TracebackType
-from typing import Protocol, Self, cast
+from typing import Self
 
 import httpcore
-import httpx
 
 from services.alerts.domain.addresses import (
     Address,
@@ -43,9 +39,10 @@ DEADLINE_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
 IDLE_SECONDS = 3.0  # shorter than common servers keep an idle connection
 KEPT_BYTES = 16 * 1024
-CLIENTS = 8
-CONNECTIONS_EACH = 8  # httpx slows down with more requests in flight per client
+POOLS = 8
+CONNECTIONS_EACH = 8  # a pool asks all of its connections at each request
 _LONGEST_HEADER = 200
+_OURS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "dondoc"}
 
 _vetted: ContextVar[tuple[Address, ...]] = ContextVar("vetted")
 
@@ -70,8 +67,6 @@ _FAILURES = (
     httpcore.TimeoutException,
     httpcore.NetworkError,
     httpcore.ProtocolError,
-    httpx.HTTPError,
-    httpx.InvalidURL,
 )
 
 
@@ -97,8 +92,8 @@ async def resolve(host: str, port: int) -> Sequence[str]:
 
 @cache
 def _trusted() -> ssl.SSLContext:
-    """The authorities that the system trusts, read once; nobody changes it."""
-    return httpx.create_ssl_context(trust_env=False)
+    """The authorities that browsers and the system trust, read once."""
+    return httpcore.default_ssl_context()
 
 
 class Sender:
@@ -111,24 +106,23 @@ class Sender:
         resolver: Resolver = resolve,
         deadline: float = DEADLINE_SECONDS,
         connect: float = CONNECT_SECONDS,
-        clients: int = CLIENTS,
+        pools: int = POOLS,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._allowed = tuple(allow_networks)
         self._resolver = resolver
         self._deadline = deadline
         self._connect = connect
-        self._tls = tls or _trusted()
-        self._clients = [_client(self._tls, connect) for _ in range(clients)]
-        # One entry per connection: clients take turns and none is ever overbooked.
-        self._free: asyncio.Queue[httpx.AsyncClient] = asyncio.Queue()
-        for client in self._clients * CONNECTIONS_EACH:
-            self._free.put_nowait(client)
+        self._pools = [_pool(tls or _trusted()) for _ in range(pools)]
+        # One entry per connection: pools take turns and none is ever overbooked.
+        self._free: asyncio.Queue[httpcore.AsyncConnectionPool] = asyncio.Queue()
+        for pool in self._pools * CONNECTIONS_EACH:
+            self._free.put_nowait(pool)
         self._entered = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        for client in self._clients:
-            await self._entered.enter_async_context(client)
+        for pool in self._pools:
+            await self._entered.enter_async_context(pool)
         return self
 
     async def __aexit__(
@@ -150,16 +144,17 @@ class Sender:
         The deadline spans the name, the connection, sending and the answer. Waiting for
         a free connection of our own is left out: that is not the subscriber's fault.
         """
-        client = await self._free.get()
+        pool = await self._free.get()
         started = time.monotonic()
         try:
             async with asyncio.timeout(self._deadline):
                 target, addresses = await self._vet(url)
-                answer = await _exchange(client, target, addresses, headers, body)
+                _vetted.set(addresses)
+                answer = await _exchange(pool, target, headers, body, self._connect)
         except _FAILURES as error:
             return Outcome(None, _failure(error).value, None, "", _since(started))
         finally:
-            self._free.put_nowait(client)
+            self._free.put_nowait(pool)
         status, retry_after, kept = answer
         return Outcome(status, None, retry_after, excerpt(kept), _since(started))
 
@@ -217,106 +212,56 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 async def _exchange(
-    client: httpx.AsyncClient,
+    pool: httpcore.AsyncConnectionPool,
     target: Target,
-    addresses: tuple[Address, ...],
     headers: Mapping[str, str],
     body: bytes,
+    connect: float,
 ) -> tuple[int, str | None, bytes]:
-    """Status, Retry-After and the beginning of the answer; the rest is never read."""
-    _vetted.set(addresses)
-    request = client.stream("POST", target.url, headers=headers, content=body)
+    """Status, Retry-After and the beginning of the answer; the rest is never read.
+
+    What follows redirects, keeps cookies, heeds a proxy of the environment or inflates
+    an answer is a client; this is the layer below, which does none of it.
+    """
+    whole = {"host": target.authority, **_OURS, **headers}
+    request = pool.stream(
+        "POST",
+        httpcore.URL(
+            scheme=target.scheme, host=target.host, port=target.port, target=target.path
+        ),
+        headers=list(whole.items()),
+        content=body,
+        extensions={"timeout": {"connect": connect}},
+    )
     async with request as response:
         kept = b""
-        # No chunk size: httpx would collect one. No decoding: it would inflate.
-        chunks = response.stream
-        assert isinstance(chunks, httpx.AsyncByteStream)
-        async for chunk in chunks:
+        async for chunk in response.aiter_stream():
             kept += chunk[: KEPT_BYTES - len(kept)]
             if len(kept) == KEPT_BYTES:
                 break
-        retry_after = response.headers.get("retry-after")
-        return (
-            response.status_code,
-            retry_after[:_LONGEST_HEADER] if retry_after else None,
-            kept,
-        )
+        return response.status, _retry_after(response.headers), kept
 
 
-def _client(tls: ssl.SSLContext, connect: float) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        transport=_PinnedTransport(tls),
-        headers={
-            "accept": "*/*",
-            "accept-encoding": "identity",
-            "user-agent": "dondoc",
-        },
-        timeout=httpx.Timeout(None, connect=connect),
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        follow_redirects=False,
-        trust_env=False,
-    )
+def _retry_after(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """The first of that name, as far as anyone may wish to read it."""
+    for name, value in headers:
+        if name.lower() == b"retry-after":
+            return value[:_LONGEST_HEADER].decode("latin-1")
+    return None
 
 
-class _Closable(Protocol):
-    async def aclose(self) -> None: ...
-
-
-class _PinnedTransport(httpx.AsyncBaseTransport):
-    """Keeps the name in the request and dials only what was vetted for it.
+def _pool(tls: ssl.SSLContext) -> httpcore.AsyncConnectionPool:
+    """Connections that keep the name in the request and dial what was vetted for it.
 
     The address is not put into the URL: connections are pooled by URL, and two names
     that share an address would share a connection checked for one certificate.
     """
-
-    def __init__(self, tls: ssl.SSLContext) -> None:
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls,
-            max_connections=CONNECTIONS_EACH,
-            keepalive_expiry=IDLE_SECONDS,
-            network_backend=_Dialler(),
-        )
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        assert isinstance(request.stream, httpx.AsyncByteStream)
-        url = request.url
-        answer = await self._pool.handle_async_request(
-            httpcore.Request(
-                method=request.method,
-                url=httpcore.URL(
-                    scheme=url.raw_scheme,
-                    host=url.raw_host,
-                    port=url.port,
-                    target=url.raw_path,
-                ),
-                headers=request.headers.raw,
-                content=request.stream,
-                extensions=request.extensions,
-            )
-        )
-        return httpx.Response(
-            status_code=answer.status,
-            headers=answer.headers,
-            stream=_Answer(answer),
-            extensions=answer.extensions,
-        )
-
-    async def aclose(self) -> None:
-        await self._pool.aclose()
-
-
-class _Answer(httpx.AsyncByteStream):
-    """The raw bytes of an answer, as they come."""
-
-    def __init__(self, answer: httpcore.Response) -> None:
-        self._answer = answer
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in cast(AsyncIterable[bytes], self._answer.stream):
-            yield chunk
-
-    async def aclose(self) -> None:
-        await cast(_Closable, self._answer.stream).aclose()
+    return httpcore.AsyncConnectionPool(
+        ssl_context=tls,
+        max_connections=CONNECTIONS_EACH,
+        keepalive_expiry=IDLE_SECONDS,
+        network_backend=_Dialler(),
+    )
 
 
 class _Dialler(httpcore.AsyncNetworkBackend):

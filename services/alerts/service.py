@@ -71,7 +71,7 @@ def build(
     trial = Trial(settings.rule_engine, WORKER)
     directory = Directory(settings.rules, trial)
     sender = Sender(allow_networks=settings.webhook_networks)
-    guard = Sender(allow_networks=settings.webhook_networks, clients=0)
+    guard = Sender(allow_networks=settings.webhook_networks, pools=0)
     key = settings.key_for(SEALED_FOR)
     courier = Courier(
         telling,

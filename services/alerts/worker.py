@@ -142,7 +142,6 @@ class Courier:
         live = [self._unseal(row["subscription"], one) for one in row["secrets"]]
         headers = {
             "content-type": "application/cloudevents+json",
-            "user-agent": "dondoc",
             "webhook-id": row["message"],
             "webhook-timestamp": str(timestamp),
             "webhook-signature": sign(

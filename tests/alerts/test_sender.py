@@ -112,7 +112,7 @@ async def settle() -> None:
 async def post_to(talk: Talk, *, deadline: float = 5.0) -> tuple[Outcome, Subscriber]:
     async with (
         subscriber(talk) as it,
-        Sender(allow_networks=LOOPBACK, deadline=deadline, clients=1) as sender,
+        Sender(allow_networks=LOOPBACK, deadline=deadline, pools=1) as sender,
     ):
         outcome = await sender.post(it.url, HEADERS, b'{"a": 1}')
     return outcome, it
@@ -142,7 +142,7 @@ async def test_the_bytes_arrive_as_they_are_with_the_headers_given():
 async def test_connections_are_used_again():
     async with (
         subscriber(answering(response(200, b"ok"))) as it,
-        Sender(allow_networks=LOOPBACK, clients=1) as sender,
+        Sender(allow_networks=LOOPBACK, pools=1) as sender,
     ):
         outcomes = [await sender.post(it.url, HEADERS, b"{}") for _ in range(5)]
 
@@ -153,7 +153,7 @@ async def test_connections_are_used_again():
 async def test_more_posts_than_connections_wait_their_turn():
     async with (
         subscriber(answering(response(200))) as it,
-        Sender(allow_networks=LOOPBACK, clients=2) as sender,
+        Sender(allow_networks=LOOPBACK, pools=2) as sender,
     ):
         posts = [sender.post(it.url, HEADERS, b"{}") for _ in range(60)]
         outcomes = await asyncio.gather(*posts)
@@ -169,7 +169,7 @@ async def test_waiting_for_a_connection_of_ours_is_not_the_subscribers_time():
 
     async with (
         subscriber(slowly) as it,
-        Sender(allow_networks=LOOPBACK, clients=1, deadline=0.5) as sender,
+        Sender(allow_networks=LOOPBACK, pools=1, deadline=0.5) as sender,
     ):
         posts = [sender.post(it.url, HEADERS, b"{}") for _ in range(32)]
         outcomes = await asyncio.gather(*posts)
@@ -198,7 +198,7 @@ async def test_a_redirect_is_an_answer_and_not_a_direction(status: int):
 async def test_cookies_are_not_kept():
     async with (
         subscriber(answering(response(200, b"", "Set-Cookie: a=1"))) as it,
-        Sender(allow_networks=LOOPBACK, clients=1) as sender,
+        Sender(allow_networks=LOOPBACK, pools=1) as sender,
     ):
         await sender.post(it.url, HEADERS, b"{}")
         await sender.post(it.url, HEADERS, b"{}")
@@ -265,7 +265,7 @@ async def test_after_a_huge_answer_the_next_post_goes_through():
     async with (
         subscriber(flood) as wide,
         subscriber(answering(response(204))) as it,
-        Sender(allow_networks=LOOPBACK, clients=1) as sender,
+        Sender(allow_networks=LOOPBACK, pools=1) as sender,
     ):
         for _ in range(20):
             await sender.post(wide.url, HEADERS, b"{}")
@@ -465,7 +465,7 @@ async def test_the_certificate_is_that_of_the_name_and_not_of_the_address(
     async with (
         subscriber(answering(response(204)), tls=server) as it,
         Sender(
-            allow_networks=LOOPBACK, resolver=loopback, tls=client, clients=1
+            allow_networks=LOOPBACK, resolver=loopback, tls=client, pools=1
         ) as sender,
     ):
         one = await sender.post(f"https://one.example.vn:{it.port}/", HEADERS, b"{}")
