@@ -9,12 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
 from libs.common import lenses
-from libs.common.database import Connection, Database
+from libs.common.clock import VIETNAM
+from libs.common.database import Connection, Database, Row
 
 FIGURES_CHANGED = "figures.changed"  # ingest ⟶ scoring
 SCORES_CHANGED = "scores.changed"  # scoring ⟶ alerts
@@ -57,6 +58,8 @@ class Event:
     batch: str | None
     request: str | None
     attempts: int
+    claimed_at: datetime
+    """In business time, so that who handles it need not ask for the hour."""
 
     def followed_by(self, topic: str) -> News:
         """The follow-up event about the same key, for the same batch."""
@@ -89,7 +92,8 @@ taken AS (
     WHERE head.id = mine.first OR (head.attempts = 0 AND (
       SELECT attempts FROM head WHERE id = mine.first) = 0))
   RETURNING id, key, batch, request, attempts)
-SELECT *, set_config('dondoc.actor', $3, true), set_config('dondoc.request',
+SELECT *, platform.business_now() AS claimed_at,
+  set_config('dondoc.actor', $3, true), set_config('dondoc.request',
   coalesce(first_value(request) OVER (ORDER BY id), ''), true)
 FROM taken ORDER BY id
 """
@@ -157,7 +161,7 @@ async def consume(
     try:
         async with database.transaction() as connection:
             rows = await connection.fetch(_CLAIM, topic, keys, DONDOC)
-            claimed = [Event(*row[:5]) for row in rows]
+            claimed = [_claimed(row) for row in rows]
             if not claimed:
                 return False
             structlog.contextvars.bind_contextvars(request_id=claimed[0].request)
@@ -177,6 +181,12 @@ async def consume(
     finally:
         structlog.contextvars.unbind_contextvars("request_id")
     return True
+
+
+def _claimed(row: Row) -> Event:
+    id, key, batch, request, attempts, claimed_at, *_ = row
+    at = claimed_at.astimezone(VIETNAM)
+    return Event(id, key, batch, request, attempts, at)
 
 
 async def _settle(connection: Connection, handled: Sequence[Event]) -> None:

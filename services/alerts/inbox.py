@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from libs.common import clock, lenses
+from libs.common import lenses
 from libs.common.database import Connection
 from libs.common.events import Event
 from services.alerts import evaluation, store, usecases
@@ -17,7 +17,7 @@ async def scores_changed(
     connection: Connection, judge: Judge, period: str, events: Sequence[Event]
 ) -> None:
     """Judge the period once for all that changed in it."""
-    now = await clock.business_now(connection)
+    now = events[0].claimed_at
     found = await evaluation.evaluate(connection, judge, period, now=now)
     batches = sorted({event.batch for event in events if event.batch})
     await store.count_in_batches(
@@ -32,7 +32,7 @@ async def scores_proposed(
     connection: Connection, judge: Judge, period: str, events: Sequence[Event]
 ) -> None:
     """Say of each dry run which matters would open, change or close."""
-    now = await clock.business_now(connection)
+    now = events[0].claimed_at
     for event in events:
         if event.batch is None:
             continue
@@ -48,7 +48,7 @@ async def scores_proposed(
 
 async def reports_changed(connection: Connection, events: Sequence[Event]) -> None:
     """Tell subscribers of every report that the batches brought for their periods."""
-    now = await clock.business_now(connection)
+    now = events[0].claimed_at
     brought = [(event.batch, event.key) for event in events if event.batch]
     await usecases.tell_of_reports(
         connection, [batch for batch, _ in brought], [key for _, key in brought], now
@@ -59,7 +59,7 @@ async def cases_changed(
     connection: Connection, judge: Judge, unit: str, events: Sequence[Event]
 ) -> None:
     """Judge a unit's cases once for all that changed among them."""
-    now = await clock.business_now(connection)
+    now = events[0].claimed_at
     swept = await sweep(connection, judge, now=now, units=[unit])
     batches = sorted({event.batch for event in events if event.batch})
     await store.count_of_unit(connection, batches, len(swept.opened), len(swept.closed))
