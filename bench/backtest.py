@@ -17,7 +17,7 @@ from migrations import migrate
 from services.alerts.backtests.judging import judged
 from services.alerts.backtests.usecases import run as run_backtest
 from services.alerts.domain.watching import Watch
-from services.alerts.service import shipped_rules
+from services.alerts.rulebook import shipped_rules
 from services.process import prepare
 from services.scoring.computing import score
 

@@ -19,8 +19,7 @@ from services.alerts.domain.rules import (
 from services.alerts.domain.syntax import ExpressionError
 from services.alerts.domain.vocabulary import Facts, Kind, Value
 from services.alerts.domain.watching import EVERY_WORD
-from services.alerts.rulebook import load_text
-from services.alerts.service import RULES
+from services.alerts.rulebook import RULES, load_text
 
 BASE = load_text((RULES / "below-last-year.yaml").read_text("utf-8"))
 OF_KIND: Mapping[Kind, Sequence[str]] = {

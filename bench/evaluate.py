@@ -19,8 +19,7 @@ from services.alerts.domain.rules import Rule
 from services.alerts.domain.vocabulary import Facts
 from services.alerts.engine import Engine
 from services.alerts.engine.durable import Translation
-from services.alerts.rulebook import load_text
-from services.alerts.service import RULES
+from services.alerts.rulebook import RULES, load_text
 
 FACTS, RUNS, REACH = 21_000, 5, 0.7
 

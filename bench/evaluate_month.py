@@ -14,8 +14,8 @@ from bench.sweep_cases import NOW
 from libs.common.periods import Period
 from migrations import migrate
 from services.alerts.evaluation import Judge, foretell, ready_rules
+from services.alerts.rulebook import shipped_rules
 from services.alerts.rulebooks.files import publish_shipped
-from services.alerts.service import shipped_rules
 from services.scoring.computing import score
 
 PERIOD, RUNS, REACH = Period.parse("2022M05"), 5, 2.0

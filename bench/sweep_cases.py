@@ -21,8 +21,8 @@ from migrations import migrate
 from services.alerts.cases.sweeping import sweep
 from services.alerts.domain.watching import Watch
 from services.alerts.evaluation import Judge
+from services.alerts.rulebook import shipped_rules
 from services.alerts.rulebooks.files import publish_shipped
-from services.alerts.service import shipped_rules
 
 CASES, RUNS = 1_000_000, 3
 NOW = datetime(2022, 3, 8, 8, tzinfo=UTC)

@@ -23,8 +23,7 @@ from services.alerts.desk.suites import Suite, read_suite
 from services.alerts.domain.rules import Rule
 from services.alerts.engine.durable import Translation
 from services.alerts.rule_nodes import Problem, Refused
-from services.alerts.rulebook import RuleErrors, load_file
-from services.alerts.service import RULES
+from services.alerts.rulebook import RULES, RuleErrors, load_file
 from services.process import database
 from services.scoring.inbox import scores_asked
 

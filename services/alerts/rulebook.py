@@ -56,6 +56,8 @@ from services.alerts.rule_parts import (
 )
 from services.alerts.rule_whole import misfits
 
+RULES: Final = Path(__file__).parent / "rules"
+
 REQUIRED: Final = (
     "id",
     "version",
@@ -109,6 +111,15 @@ def load_directory(
         except RuleErrors as errors:
             problems.extend(errors.problems)
     return rules, problems
+
+
+def shipped_rules() -> list[tuple[Rule, str]]:
+    """The rules that come with this version, each with its text."""
+    rules, problems = load_directory(RULES)
+    if problems:
+        raise SystemExit("\n".join(str(problem) for problem in problems))
+    texts = {path.stem: path.read_text("utf-8") for path in RULES.glob("*.yaml")}
+    return [(rule, texts[rule.id]) for rule in rules]
 
 
 def load_text(text: str, *, source: str = "<text>", names: Names | None = None) -> Rule:

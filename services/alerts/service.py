@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from pathlib import Path
 
 from libs.common import audit, clock
 from libs.common.aside import Aside
@@ -25,10 +24,9 @@ from libs.common.loops import Loop
 from libs.common.sealing import unseal
 from libs.common.service import Check, Service
 from libs.common.settings import Settings
-from services.alerts import inbox, nightly, outbox, rulebook, telemetry, usecases
+from services.alerts import inbox, nightly, outbox, telemetry, usecases
 from services.alerts.backtests import usecases as backtesting
 from services.alerts.backtests.routes import router as backtest_router
-from services.alerts.domain.rules import Rule
 from services.alerts.duties.routes import router as duties_router
 from services.alerts.engine.process import WORKER
 from services.alerts.evaluation import Judge, ready_rules
@@ -46,17 +44,6 @@ from services.alerts.worker import Courier
 
 TOLD_TOGETHER = 32
 """Periods whose reports are told of in one transaction."""
-
-RULES = Path(__file__).parent / "rules"
-
-
-def shipped_rules() -> list[tuple[Rule, str]]:
-    """The rules that come with this version, each with its text."""
-    rules, problems = rulebook.load_directory(RULES)
-    if problems:
-        raise SystemExit("\n".join(str(problem) for problem in problems))
-    texts = {path.stem: path.read_text("utf-8") for path in RULES.glob("*.yaml")}
-    return [(rule, texts[rule.id]) for rule in rules]
 
 
 def build(

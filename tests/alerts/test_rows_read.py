@@ -12,7 +12,7 @@ from services.alerts.domain.rules import Rule, Verdict
 from services.alerts.domain.watching import Watch
 from services.alerts.domain.wording import BESIDE
 from services.alerts.engine.native import CompiledRule
-from services.alerts.service import shipped_rules
+from services.alerts.rulebook import shipped_rules
 from services.alerts.subjects import Subject
 from tests.support.world import World
 

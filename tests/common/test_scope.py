@@ -12,8 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.alerts.rulebook import load_text
-from services.alerts.service import RULES
+from services.alerts.rulebook import RULES, load_text
 from services.ingest.domain.cases import id_of
 from tests.common.test_keys import PERMITTED
 from tests.support.databases import copy_of

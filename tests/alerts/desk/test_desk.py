@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from services.__main__ import cli
-from services.alerts.service import RULES
+from services.alerts.rulebook import RULES
 from tests.support.world import SECRET, World
 
 HERE = Path(__file__).parent

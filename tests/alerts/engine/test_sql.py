@@ -12,8 +12,7 @@ from services.alerts.domain.checking import parse
 from services.alerts.domain.vocabulary import VOCABULARY, Bilingual, Facts, Kind, Name
 from services.alerts.engine.native import CompiledRule, reading
 from services.alerts.engine.sql import Sql
-from services.alerts.rulebook import load_text
-from services.alerts.service import shipped_rules
+from services.alerts.rulebook import load_text, shipped_rules
 from tests.alerts.engine.test_native import (
     COUNTS,
     PERCENT,

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.alerts.rulebook import load_text
-from services.alerts.service import RULES
+from services.alerts.rulebook import RULES, load_text
 from tests.support.subscriber import subscriber
 from tests.support.world import World, until
 

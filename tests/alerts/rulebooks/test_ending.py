@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.alerts.rulebook import load_text
-from services.alerts.service import RULES
+from services.alerts.rulebook import RULES, load_text
 from tests.alerts.test_cases import old, send
 from tests.alerts.test_reports_owed import clock_at
 from tests.ingest.cases.sending import plant

@@ -9,8 +9,8 @@ import fastjsonschema
 import pytest
 import yaml
 
+from services.alerts.rulebook import RULES
 from services.alerts.rulebooks.file_schema import FILE_SCHEMA
-from services.alerts.service import RULES
 from tests.support.world import World
 
 BAD = Path(__file__).parents[2] / "bad_rules"

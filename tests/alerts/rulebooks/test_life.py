@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.alerts.rulebook import load_text
+from services.alerts.rulebook import RULES, load_text
 from services.alerts.rulebooks.differences import differences
-from services.alerts.service import RULES
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
