@@ -13,7 +13,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
@@ -283,7 +283,45 @@ class _Dialler(httpcore.AsyncNetworkBackend):
         share = timeout / len(addresses) if timeout else None
         for address in others:
             try:
-                return await self._network.connect_tcp(str(address), port, share)
+                return _InOnePiece(
+                    await self._network.connect_tcp(str(address), port, share)
+                )
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 continue
-        return await self._network.connect_tcp(str(last), port, share)
+        return _InOnePiece(await self._network.connect_tcp(str(last), port, share))
+
+
+class _InOnePiece(httpcore.AsyncNetworkStream):
+    """A connection that sends the head of a request together with its body.
+
+    A packet for each would wake the subscriber twice, and wait twice for our turn.
+    """
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream, self._held = stream, b""
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        self._held += buffer
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        if self._held:
+            whole, self._held = self._held, b""
+            # Who answers before it has read everything may be heard all the same.
+            with suppress(httpcore.WriteError):
+                await self._stream.write(whole, timeout)
+        return await self._stream.read(max_bytes, timeout)
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> httpcore.AsyncNetworkStream:
+        secured = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        return _InOnePiece(secured)
+
+    def get_extra_info(self, info: str) -> object:
+        return self._stream.get_extra_info(info)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()

@@ -139,6 +139,23 @@ async def test_the_bytes_arrive_as_they_are_with_the_headers_given():
     assert b"content-length: 8" in lines
 
 
+async def test_head_and_body_leave_together():
+    came: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.append(await reader.read(1 << 16))
+        writer.write(response(204))
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+    async with server, Sender(allow_networks=LOOPBACK, pools=1) as sender:
+        outcome = await sender.post(url, HEADERS, b'{"a": 1}')
+
+    assert outcome.status == 204
+    assert came[0].endswith(b'\r\n\r\n{"a": 1}')
+
+
 async def test_connections_are_used_again():
     async with (
         subscriber(answering(response(200, b"ok"))) as it,
