@@ -152,6 +152,12 @@ class Stage:
             )
         ]
 
+    def metrics(self) -> dict[str, float]:
+        """What Prometheus would read, by name and labels."""
+        answer = httpx.get(f"{self.address}/metrics", trust_env=False, timeout=30)
+        lines = (line.rsplit(" ", 1) for line in answer.text.splitlines() if line[0] != "#")  # fmt: skip
+        return {name: float(value) for name, value in lines}
+
     def leases_end(self) -> None:
         """As if the 30 seconds of whoever died with leases had gone by."""
         self.rows("UPDATE alerts.delivery SET next_attempt_at = now() WHERE state = 'leased'")  # fmt: skip
