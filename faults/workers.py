@@ -1,8 +1,7 @@
-"""F7, F9, L1 and L3: workers that sleep or are told the wrong time, and load."""
+"""F7, F9 and L3: workers that sleep or are told the wrong time, and bad company."""
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import statistics
 import time
@@ -10,7 +9,6 @@ from collections.abc import Iterator
 
 import httpx
 
-from bench import delivery
 from faults.stage import Result, Sender, Stage, counted, plant, stage
 from services.alerts.leases import IN_FLIGHT
 
@@ -109,13 +107,6 @@ SELECT extract(epoch FROM min(d.next_attempt_at - a.finished_at)),
 FROM alerts.delivery d JOIN alerts.attempt a ON a.delivery = d.id AND a.n = d.attempts
 WHERE d.state = 'retrying' AND d.attempts = 1
 """
-
-
-def load(seconds: float = 600) -> Iterator[Result]:
-    """200 events a second: the bench `delivery`, for as long as is asked."""
-    for one in asyncio.run(delivery.run(seconds)):
-        name = one.name.replace("delivery", "L1")
-        yield Result(name, one.value, one.unit, one.reach, one.ok)
 
 
 def _p99(here: Stage) -> tuple[float, int]:
