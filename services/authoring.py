@@ -19,7 +19,8 @@ from libs.common.settings import Settings
 from services.alerts.backtests import usecases as backtesting
 from services.alerts.backtests.shown import Backtest
 from services.alerts.desk.running import run
-from services.alerts.desk.suites import Suite, read_suite
+from services.alerts.desk.steps import Suite
+from services.alerts.desk.suites import read_suite
 from services.alerts.domain.rules import Rule
 from services.alerts.engine.durable import Translation
 from services.alerts.rule_nodes import Problem, Refused
