@@ -27,7 +27,7 @@ import httpx
 from bench.ingest_cases import client
 from bench.ingest_reports import tree
 from bench.measure import Result, median
-from bench.stage import Stage, database, serving
+from bench.stage import database, serving
 from services.alerts import messages, outbox
 from services.alerts.domain.signing import sign
 from services.alerts.leases import IN_FLIGHT
@@ -56,11 +56,11 @@ async def run(seconds: float = SECONDS, count: int = MESSAGES) -> list[Result]:
                 lost += missing
                 limit.append(await _limit(hears, made.json()["secret"], bodies))
                 await came(hears)
-            accepted = await _report(stage, http, seconds)
-            latencies = await _latencies(url, hears, accepted)
+            accepted = await report(http, seconds)
+            waits = await latencies(url, hears, accepted)
     return [
         _rate(count, median(took), median(limit), lost),
-        *latencies,
+        *waits,
     ]
 
 
@@ -151,10 +151,10 @@ def _rate(count: int, took: float, limit: float, lost: int) -> Result:
 # Latency ----------------------------------------------------------------------------
 
 
-async def _report(
-    stage: Stage, http: httpx.AsyncClient, seconds: float
+async def report(
+    http: httpx.AsyncClient, seconds: float, rate: float = RATE
 ) -> dict[str, float]:
-    """Post at a steady pace; when each batch was accepted."""
+    """Post so many events a second at a steady pace; when each batch was accepted."""
     units = [unit["code"] for unit in tree()["units"]]
     first = date(2021, 10, 2)
     accepted: dict[str, float] = {}
@@ -177,20 +177,22 @@ async def _report(
 
     async with asyncio.TaskGroup() as posting:
         started = time.perf_counter()
-        for n in range(1, int(seconds * RATE / TOGETHER) + 1):
+        for n in range(1, int(seconds * rate / TOGETHER) + 1):
             posting.create_task(post(n))
-            ahead = started + n * TOGETHER / RATE - time.perf_counter()
+            ahead = started + n * TOGETHER / rate - time.perf_counter()
             await asyncio.sleep(max(0.0, ahead))
     return accepted
 
 
-async def _latencies(url: str, hears: str, accepted: dict[str, float]) -> list[Result]:
+async def latencies(url: str, hears: str, accepted: dict[str, float]) -> list[Result]:
+    """How long each event of these batches took; what else comes is left out."""
     first: dict[str, dict[str, Any]] = {}
     deadline = time.monotonic() + 60
     count = len(accepted) * TOGETHER
     while len(first) < count and time.monotonic() < deadline:
         for one in await came(hears):
-            first.setdefault(one["id"], one)
+            if one["batch"] in accepted:
+                first.setdefault(one["id"], one)
         await asyncio.sleep(0.5)
     connection = await asyncpg.connect(url)
     rows = await connection.fetch("SELECT id, created_at FROM alerts.message")

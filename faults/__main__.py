@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from faults import api, database, kills, workers
+from faults import api, database, kills, load, workers
 from faults.stage import Result
 
 FAULTS: dict[str, Callable[..., Iterator[Result]]] = {
@@ -23,7 +23,7 @@ FAULTS: dict[str, Callable[..., Iterator[Result]]] = {
     "F9": workers.wrong_clocks,
     "F10": database.held_back,
     "I12": api.asked,
-    "L1": workers.load,
+    "L1": load.phases,
     "L3": workers.bad_company,
 }
 

@@ -103,11 +103,23 @@ def held_back(seconds: float = 60) -> Iterator[Result]:
             before = len(here.came())
             with held_open(here):
                 time.sleep(seconds / 2)
+                seen = here.metrics()
             during = len(here.came())
         here.settled()
+        here.rows("VACUUM (INDEX_CLEANUP ON)")  # not only where it is worth its while
+        left = dead_rows(here.metrics())
         drop = round(100 * (1 - during / before), 1) if before else 100.0
         told = {"before": before, "during": during, "unworthy": sender.unworthy[:3]}
         yield Result("F10 slower", drop, "%", "< 20", drop < 20, told)
+        open_for, least = seen["dondoc_oldest_xmin_seconds"], int(seconds / 2) - 1
+        yield Result("F10 seen", open_for, "s", f">= {least}", open_for >= least, {"transactions": seen["dondoc_oldest_xmin_transactions"]})  # fmt: skip
+        piled = dead_rows(seen)
+        yield Result("F10 dead rows left", left, "rows", "<= 100", left <= 100 < piled, {"beside_it": piled})  # fmt: skip
+
+
+def dead_rows(metrics: dict[str, float]) -> float:
+    """Of all tables."""
+    return sum(value for name, value in metrics.items() if name.startswith("dondoc_dead_rows"))  # fmt: skip
 
 
 @contextmanager

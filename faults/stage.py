@@ -152,6 +152,12 @@ class Stage:
             )
         ]
 
+    def metrics(self) -> dict[str, float]:
+        """What Prometheus would read, by name and labels."""
+        answer = httpx.get(f"{self.address}/metrics", trust_env=False, timeout=30)
+        lines = (line.rsplit(" ", 1) for line in answer.text.splitlines() if line[0] != "#")  # fmt: skip
+        return {name: float(value) for name, value in lines}
+
     def leases_end(self) -> None:
         """As if the 30 seconds of whoever died with leases had gone by."""
         self.rows("UPDATE alerts.delivery SET next_attempt_at = now() WHERE state = 'leased'")  # fmt: skip
@@ -267,13 +273,11 @@ class Sender:
 
     def send(self, client: httpx.Client, number: int) -> bool:
         """One request; True when it was taken."""
-        so_far = number * self._together
-        day = (FIRST + timedelta(so_far // UNITS)).isoformat()
-        day = Period.parse(day).code  # a day may be the end of a month
-        codes = [f"U{(so_far + n) % UNITS}" for n in range(self._together)]
         figures = [{"measure": "cases", "enforceable": 100, "done": 40, "enforceable_over_1y": 30}]  # fmt: skip
-        reports = [{"unit": u, "period": day, "figures": figures} for u in codes]
-        once = {"Idempotency-Key": f"request-{number}"}
+        so_far = number * self._together
+        pairs = [_nth(so_far + n) for n in range(self._together)]
+        reports = [{"unit": u, "period": day, "figures": figures} for u, day in pairs]
+        once = {"Idempotency-Key": f"request-{self._together}-{number}"}
         try:
             answer = client.post("/v1/reports", json={"reports": reports}, headers=once)
         except httpx.HTTPError as error:
@@ -281,11 +285,17 @@ class Sender:
             return False
         self.answers[str(answer.status_code)] += 1
         if answer.status_code == 202:
-            self.taken[answer.json()["batch"]] = [(u, day) for u in codes]
+            self.taken[answer.json()["batch"]] = pairs
             return True
         if answer.status_code not in (409, 503) or (answer.status_code == 503 and not answer.headers.get("retry-after")):  # fmt: skip
             self.unworthy.append(f"{answer.status_code}: {answer.text[:200]}")
         return False
+
+
+def _nth(number: int) -> tuple[str, str]:
+    """The unit and the period of the n-th report: a day for all units, then the next."""
+    day = (FIRST + timedelta(number // UNITS)).isoformat()
+    return f"U{number % UNITS}", Period.parse(day).code  # it may be the end of a month
 
 
 @dataclass(frozen=True, slots=True)

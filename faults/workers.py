@@ -1,18 +1,21 @@
-"""F7, F9, L1 and L3: workers that sleep or are told the wrong time, and load."""
+"""F7, F9 and L3: workers that sleep or are told the wrong time, and bad company."""
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import statistics
 import time
 from collections.abc import Iterator
 
-from bench import delivery
+import httpx
+
 from faults.stage import Result, Sender, Stage, counted, plant, stage
 from services.alerts.leases import IN_FLIGHT
 
-DAYS_JUMPED = 6
+DAYS = (10, 13, 16, 17, 19, 22)
+"""Of March 2022, to which business time jumps: deadlines and steps lie between."""
+OWING, DUTIES = 40, 3
+"""Units that stay silent, and what comes of each: overdue, and two steps up."""
 
 
 def stopped(seconds: float = 40) -> Iterator[Result]:
@@ -39,34 +42,71 @@ def stopped(seconds: float = 40) -> Iterator[Result]:
 
 
 def wrong_clocks(seconds: float = 60) -> Iterator[Result]:
-    """Workers whose clocks are ten minutes off, one either way, in a day that jumps."""
+    """Workers whose clocks are ten minutes off, one either way, and jump each second,
+    in days that jump as well."""
     with stage() as here:
         here.start("serve", "all", "--no-loops")
         here.ready()
         plant(here)
-        here.subscribe("/ok/1")
+        here.subscribe("/ok/1", "/fail/1")
         for skew in (-600, 600):
             here.start("work", "all", skew=skew)
-        with Sender(here, per_second=5) as sender, here.ask() as client:
-            for day in range(9, 9 + DAYS_JUMPED):
-                time.sleep(seconds / DAYS_JUMPED)
-                now = {"now": f"2022-03-{day:02}T08:00:00+07:00"}
-                client.put("/v1/clock", json=now).raise_for_status()
+        with here.ask() as client:
+            _owe(client)
+            with Sender(here, per_second=5) as sender:
+                for day in DAYS:
+                    time.sleep(seconds / len(DAYS))
+                    now = {"now": f"2022-03-{day:02}T08:00:00+07:00"}
+                    client.put("/v1/clock", json=now).raise_for_status()
         settled = here.settled()
         came = here.came()
         count = counted(here, sender, came)
         off = max((abs(one["at"] - one["signed"]) for one in came), default=99.0)
-        told = {"days": DAYS_JUMPED, "heard": len(came), "delivered_again": count.again, "doctor": count.ill}  # fmt: skip
+        fired, disordered, moved = here.rows(_DUTIES)[0]
+        soonest, latest = (float(one or 0) for one in here.rows(_RETRIES)[0])
+        told = {"days": len(DAYS), "heard": len(came), "delivered_again": count.again, "doctor": count.ill}  # fmt: skip
         well = count.whole and settled and not count.again
         yield Result("F9 lost", count.lost, "rows", "0", well, told)
         yield Result("F9 signed off by", round(off, 2), "s", "<= 5", off <= 5)
+        fine = fired == DUTIES * OWING and not moved
+        yield Result("F9 duties out of order", disordered, "duties", "0", fine and not disordered, {"fired": fired, "not_at_their_moment": moved})  # fmt: skip
+        steady = 5 <= soonest <= latest <= 7
+        yield Result("F9 tried again after", round(soonest, 2), "s", "5 to 7", steady, {"latest": round(latest, 2)})  # fmt: skip
 
 
-def load(seconds: float = 600) -> Iterator[Result]:
-    """200 events a second: the bench `delivery`, for as long as is asked."""
-    for one in asyncio.run(delivery.run(seconds)):
-        name = one.name.replace("delivery", "L1")
-        yield Result(name, one.value, one.unit, one.reach, one.ok)
+def _owe(client: httpx.Client) -> None:
+    """Units that did worse than a year ago: each owes an explanation by 15 March."""
+    reports = [
+        {"unit": f"U{n}", "period": period, "figures": [{"measure": "cases", "published_rate": rate}]}
+        for n in range(OWING)
+        for period, rate in (("2021M05", "45.00"), ("2022M05", "41.54"))
+    ]  # fmt: skip
+    answer = client.post("/v1/reports?wait=30", json={"reports": reports})
+    answer.raise_for_status()
+
+
+# What was fired before something that was due earlier, and what subscribers were told
+# of with another moment than its own.
+_DUTIES = """
+WITH done AS (
+  SELECT due_at, max(due_at) OVER (ORDER BY fired_at
+    RANGE BETWEEN UNBOUNDED PRECEDING AND '1 microsecond' PRECEDING) AS before
+  FROM alerts.timer WHERE fired_at IS NOT NULL),
+said AS (
+  SELECT convert_from(body, 'UTF8')::jsonb ->> 'time' AS at, escalation
+  FROM alerts.message WHERE type ~ '^escalation.(overdue|escalated)$')
+SELECT count(*), count(*) FILTER (WHERE due_at < before),
+  (SELECT count(*) FROM said s WHERE NOT EXISTS (SELECT FROM alerts.timer t
+    WHERE t.escalation = s.escalation AND t.due_at = s.at::timestamptz))
+FROM done
+"""
+
+_RETRIES = """
+SELECT extract(epoch FROM min(d.next_attempt_at - a.finished_at)),
+  extract(epoch FROM max(d.next_attempt_at - a.finished_at))
+FROM alerts.delivery d JOIN alerts.attempt a ON a.delivery = d.id AND a.n = d.attempts
+WHERE d.state = 'retrying' AND d.attempts = 1
+"""
 
 
 def _p99(here: Stage) -> tuple[float, int]:

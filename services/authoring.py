@@ -19,7 +19,8 @@ from libs.common.settings import Settings
 from services.alerts.backtests import usecases as backtesting
 from services.alerts.backtests.shown import Backtest
 from services.alerts.desk.running import run
-from services.alerts.desk.suites import Suite, read_suite
+from services.alerts.desk.steps import Suite
+from services.alerts.desk.suites import read_suite
 from services.alerts.domain.rules import Rule
 from services.alerts.engine.durable import Translation
 from services.alerts.rule_nodes import Problem, Refused
@@ -191,12 +192,14 @@ def _print(found: Backtest) -> None:
         columns += [f"fired @{against}", "more", "less"]
     for n, name in enumerate(columns):
         table.add_column(name, justify="left" if n < 2 else "right")
+    table.add_column("held for want of")
     for one in found["periods"]:
         cells = [one[name] for name in ("fired", "held", "silent")]
         other = one["against"]
         if other is not None:
             cells += [other["fired"], other["more"], other["less"]]
-        table.add_row(one["period"], one["at"], *map(str, cells))
+        lacks = [f"{each['name']} ({each['count']})" for each in one.get("missing", ())]
+        table.add_row(one["period"], one["at"], *map(str, cells), ", ".join(lacks))
     console = Console(soft_wrap=False)
     console.print(table)
     for first in found["first_fired"]:

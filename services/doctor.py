@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from libs.common import audit
+from libs.common import audit, vacuum
 from libs.common.database import Connection, speak_json
 from libs.common.periods import Period
 from libs.common.settings import Settings
@@ -184,6 +184,14 @@ async def _scorecards(patient: Patient) -> Found:
     return OK, f"as computed anew: {', '.join(chosen) or 'there are none'}"
 
 
+async def _open_transactions(patient: Patient) -> Found:
+    return vacuum.held_back(await vacuum.holders(patient.owner))
+
+
+async def _dead_rows(patient: Patient) -> Found:
+    return vacuum.piled_up(await vacuum.tables(patient.owner))
+
+
 async def _engine(patient: Patient) -> Found:
     judge = Judge(patient.settings.rule_engine)
     try:
@@ -207,6 +215,8 @@ CHECKS: dict[str, Check] = {
     "leases": _none("deliveries leased past their lease", _PAST_LEASE),
     "dead deliveries": _none("dead deliveries nobody knows of", _UNSENT, bad=WARN),
     "scorecards": _scorecards,
+    "open transactions": _open_transactions,
+    "dead rows": _dead_rows,
     "engine": _engine,
 }
 

@@ -35,6 +35,7 @@ ALLOWED = [
     *((role, "SELECT * FROM ingest.current_figure") for role in EVERYONE),
     *((role, "SELECT * FROM ingest.published_report") for role in EVERYONE),
     *((role, "SELECT * FROM platform.audit, platform.audit_block") for role in EVERYONE),
+    *((role, "SELECT * FROM platform.holding_back()") for role in EVERYONE),
     (ALERTS, "SELECT platform.next_audit_block()"),
     (INGEST, BATCH),
     (INGEST, UNIT),
@@ -86,6 +87,7 @@ REFUSED = [
     *((role, f"{deed}") for role in EVERYONE for deed in ("UPDATE platform.audit SET actor = ''", "UPDATE platform.audit_block SET hash = ''", "DELETE FROM platform.audit", "DELETE FROM platform.audit_block", "TRUNCATE platform.audit")),
     *((role, "SELECT platform.note('x', 'x', 'x', '{}')") for role in EVERYONE),
     *((role, "SELECT platform.next_audit_block()") for role in (INGEST, SCORING)),
+    ("pg_monitor", "SELECT * FROM platform.holding_back()"),
     *(
         (role, f"CREATE TABLE {schema}.mine (n int)")
         for role in EVERYONE

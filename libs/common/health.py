@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
+import asyncpg
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
+from libs.common import vacuum
 from libs.common.database import AWAY, UNMIGRATED, Database
-from libs.common.telemetry import exposition, measure_queue
+from libs.common.telemetry import exposition, measure_queue, measure_vacuum
 
 if TYPE_CHECKING:
     from libs.common.service import Service
@@ -55,10 +57,16 @@ def router(state: State, services: Sequence[Service]) -> APIRouter:
 
     @routes.get("/readyz")
     async def readyz() -> JSONResponse:
-        """Whether to send requests here: database, migrations, engine, not draining."""
+        """Whether to send requests here: database, migrations, engine, not draining.
+
+        A transaction that stays open, and so keeps dead rows from being cleared, is
+        a warning.
+        """
         checks = {"database": await _database(state.database)}
         if checks["database"][0] == "ok":
             checks["migrations"] = await _migrations(state.database)
+            if checks["migrations"][0] == "ok":
+                checks["open transactions"] = await _held_back(state.database)
         checks["draining"] = ("fail", "stopping") if state.draining else ("ok", "no")
         for service in services:
             for check in service.checks:
@@ -76,9 +84,10 @@ def router(state: State, services: Sequence[Service]) -> APIRouter:
         try:
             async with state.database.connection() as connection:
                 await measure_queue(connection)
+                await measure_vacuum(connection)
             for service in services:
                 await service.measure()
-        except (*AWAY, *UNMIGRATED):
+        except (*AWAY, *UNMIGRATED, asyncpg.UndefinedFunctionError):
             pass  # what the process knows by itself is still worth scraping
         return Response(exposition(), media_type="text/plain; version=0.0.4")
 
@@ -106,8 +115,14 @@ async def _migrations(database: Database) -> tuple[str, str]:
         there = await connection.fetchval(
             "SELECT EXISTS (SELECT FROM pg_tables"
             " WHERE schemaname = 'alerts' AND tablename = 'delivery')"
+            " AND to_regprocedure('platform.holding_back()') IS NOT NULL"
         )
     return ("ok", "applied") if there else ("fail", "run `dondoc migrate`")
+
+
+async def _held_back(database: Database) -> tuple[str, str]:
+    async with database.connection() as connection:
+        return vacuum.held_back(await vacuum.holders(connection))
 
 
 def _answer(checks: dict[str, tuple[str, str]]) -> JSONResponse:

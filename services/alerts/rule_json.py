@@ -80,7 +80,8 @@ def _dump_due(due: Deadline | None) -> Json:
         return None
     if isinstance(due, Every):
         every = "month" if due.months == 1 else "quarter"
-        return {"every": every, "within": due.working_days, "from": "period_end"}
+        one = _dump_due(due.due)
+        return {"every": every} | (one if isinstance(one, dict) else {})
     if isinstance(due, OnDay):
         on_day: Json = {"day": due.day, "month": "after_period"}
         return {"by" if due.inclusive else "before": on_day}

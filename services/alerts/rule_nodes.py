@@ -154,13 +154,16 @@ def _place(node: Node | None) -> tuple[int, int]:
 # Single values
 
 
-def pairs_of(node: Node, key: str) -> dict[str, tuple[Node, Node]]:
+def pairs_of(
+    node: Node, key: str, *, form: str | None = None
+) -> dict[str, tuple[Node, Node]]:
     if not isinstance(node, MappingNode):
         raise Refused(
             node,
             key,
             "Chỗ này cần các cặp khóa: giá trị.",
             "Pairs of key: value are expected here.",
+            form,
         )
     pairs: dict[str, tuple[Node, Node]] = {}
     for name, value in node.value:
@@ -183,7 +186,8 @@ def fields_of(
     required: tuple[str, ...] = (),
     optional: tuple[str, ...] = (),
 ) -> dict[str, Node]:
-    pairs = pairs_of(node, key)
+    form = f"{{{', '.join(f'{name}: …' for name in required)}}}" if required else None
+    pairs = pairs_of(node, key, form=form)
     for name, (name_node, _) in pairs.items():
         if name not in required and name not in optional:
             raise unknown_key(name_node, key, name, (*required, *optional))

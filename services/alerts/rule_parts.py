@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from yaml import MappingNode, Node
+from yaml import MappingNode, Node, ScalarNode
 
 from services.alerts.domain.checking import param_value
 from services.alerts.domain.deadlines import MOST_STANDING
@@ -123,18 +123,49 @@ def effective_of(node: Node) -> Effective:
     return Effective(start, end)
 
 
+_FORMS: Final = (
+    "{by: {day: 15, month: after_period}}",
+    "{before: {day: 15, month: after_period}}",
+    "{within: 5}",
+    "{within: 4, from: period_end}",
+    "{every: month, within: 2, from: period_end}",
+    "{every: month, by: {day: 20, month: after_period}}",
+)
+"""What can stand after `due`; the last two in rules of cases."""
+_WAYS: Final = ("by", "before", "within")
+
+
 def deadline_of(node: Node) -> Deadline:
+    if not isinstance(node, MappingNode):
+        raise _formless(node)
     if "every" in pairs_of(node, "due"):
         return _every(node)
-    fields = fields_of(node, "due", optional=("by", "before", "within", "from"))
-    ways = [way for way in ("by", "before", "within") if way in fields]
+    fields = fields_of(node, "due", optional=(*_WAYS, "from"))
+    return _one_way(node, fields)
+
+
+def _formless(node: Node) -> Refused:
+    """A bare number is most likely meant as working days."""
+    forms = ", ".join(_FORMS)
+    days = isinstance(node, ScalarNode) and re.fullmatch("[0-9]{1,3}", node.value)
+    return Refused(
+        node,
+        "due",
+        f"Hạn viết theo một trong các dạng: {forms}.",
+        f"A due date has one of these forms: {forms}.",
+        f"{{within: {node.value}}}" if days else _FORMS[0],
+    )
+
+
+def _one_way(node: Node, fields: Mapping[str, Node]) -> OnDay | Within:
+    ways = [way for way in _WAYS if way in fields]
     if len(ways) != 1 or ("from" in fields and ways != ["within"]):
         raise Refused(
             node,
             "due",
             "Hạn là một trong by, before, within (within có thể kèm from).",
             "A due date is one of by, before, within (which may take from).",
-            "{by: {day: 15, month: after_period}}",
+            _FORMS[5] if "every" in fields else _FORMS[0],
         )
     if ways == ["within"]:
         return _within(fields)
@@ -145,15 +176,21 @@ _MONTHS: Final = {"month": 1, "quarter": 3}
 
 
 def _every(node: Node) -> Every:
-    fields = fields_of(node, "due", required=("every", "within"), optional=("from",))
+    """A standing report counts from the end of its month, whether `from` says so or
+    not, and is due in the month after it."""
+    fields = fields_of(node, "due", required=("every",), optional=(*_WAYS, "from"))
     every = text_of(fields["every"], "due.every")
     if every not in _MONTHS:
         raise not_among(fields["every"], "due.every", every, list(_MONTHS))
     if "from" in fields and text_of(fields["from"], "due.from") != "period_end":
         given = text_of(fields["from"], "due.from")
         raise not_among(fields["from"], "due.from", given, ["period_end"])
-    days = whole_of(fields["within"], "due.within", most=MOST_STANDING)
-    return Every(_MONTHS[every], days)
+    if "within" in fields:
+        whole_of(fields["within"], "due.within", most=MOST_STANDING)
+    due = _one_way(node, fields)
+    if isinstance(due, Within):
+        due = Within(due.working_days, from_period_end=True)
+    return Every(_MONTHS[every], due)
 
 
 def _on_day(node: Node, key: str, *, inclusive: bool) -> OnDay:

@@ -7,7 +7,15 @@ from collections.abc import Iterator, Mapping
 from yaml import Node
 
 from services.alerts.domain.reaching import follows, possible
-from services.alerts.domain.rules import Closes, Every, OnDay, Owes, Rule, Within
+from services.alerts.domain.rules import (
+    Closes,
+    Deadline,
+    Every,
+    OnDay,
+    Owes,
+    Rule,
+    Within,
+)
 from services.alerts.domain.vocabulary import Names
 from services.alerts.domain.watching import Watch
 from services.alerts.domain.wording import BESIDE, places
@@ -53,7 +61,7 @@ def _of_due(rule: Rule, root: Node, fields: Mapping[str, Node]) -> Iterator[Refu
             "due",
             "Việc thi hành án không thuộc kỳ nào; dùng within hoặc every.",
             "A case has no period; use `within` or `every`.",
-            "{every: month, within: 2, from: period_end}",
+            _standing(rule.due),
         )
     if rule.watches is not Watch.CASE and isinstance(rule.due, Every):
         yield Refused(
@@ -63,6 +71,14 @@ def _of_due(rule: Rule, root: Node, fields: Mapping[str, Node]) -> Iterator[Refu
             "Only rules of cases have standing reports: a row has one period.",
             "{within: 2, from: period_end}",
         )
+
+
+def _standing(due: Deadline | None) -> str:
+    """The nearest that a rule of cases can say: the same after each month."""
+    if not isinstance(due, OnDay):
+        return "{every: month, within: 2, from: period_end}"
+    way = "by" if due.inclusive else "before"
+    return f"{{every: month, {way}: {{day: {due.day}, month: after_period}}}}"
 
 
 def _owing_nothing(rule: Rule, fields: Mapping[str, Node]) -> Iterator[Refused]:

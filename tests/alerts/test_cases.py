@@ -54,6 +54,22 @@ async def test_all_cases_of_a_unit_are_one_matter_and_the_worst_speaks(
     assert (mine["decided_by"], mine["addressed_to"]) == ("both", "A1")
 
 
+async def test_the_answer_waits_until_every_unit_s_cases_are_judged(
+    planted: World,
+) -> None:
+    several = [old(n, unit=unit) for n, unit in enumerate(("A1", "A2", "B1"))]
+    answer = await planted.admin.post(
+        "/v1/cases", json={"cases": several}, params={"wait": 30}
+    )
+
+    assert answer.status_code == 202
+    batch = answer.json()["batch"]
+    shown = (await planted.admin.get(f"/v1/batches/{batch}")).json()
+    assert shown["state"] == "evaluated"
+    assert shown["escalations"] == {"opened": 3, "closed": 0}
+    assert {m["unit"] for m in await matters(planted)} == {"A1", "A2", "B1"}
+
+
 async def test_members_leave_and_the_last_one_closes_the_matter(planted: World) -> None:
     await send(planted, old(1), old(2, reason_code="tranh_chap"))
 

@@ -14,6 +14,7 @@ from services.alerts.domain.checking import parse
 from services.alerts.domain.expressions import Compare, Const, In, Ref, leaves
 from services.alerts.domain.rules import (
     Closes,
+    Every,
     OnDay,
     Owes,
     Rule,
@@ -68,6 +69,18 @@ def test_before_is_one_word_and_one_day_s_difference() -> None:
     rule = load_text(text.replace("{by: {day", "{before: {day"))
 
     assert rule.due == OnDay(15, inclusive=False)
+
+
+@pytest.mark.parametrize("way", ["by", "before"])
+def test_a_standing_report_may_be_due_on_a_day_of_the_month(way: str) -> None:
+    text = (SHIPPED / "enforceable-over-one-year.yaml").read_text("utf-8")
+    due = f"{{every: month, {way}: {{day: 20, month: after_period}}}}"
+    text = text.replace("{every: month, within: 2, from: period_end}", due)
+
+    rule = load_text(text.replace("due: 2022-04-04", "due: 2022-04-20"))
+
+    assert rule.due == Every(1, OnDay(20, inclusive=way == "by"))
+    assert load_text(json.dumps(dump(rule), ensure_ascii=False)) == rule
 
 
 def test_from_a_year_on_is_one_parameter_and_one_day_s_difference() -> None:
@@ -130,7 +143,13 @@ MISTAKES = [
     ("age-of-one-date", 8, 7, "when", "age(date, at)"),
     ("anchor", 4, 20, "", None),
     ("capital-id", 1, 5, "id", "below-last-year"),
-    ("case-due-by-period", 12, 6, "due", "{every: month, within: 2, from: period_end}"),
+    (
+        "case-due-by-period",
+        12,
+        6,
+        "due",
+        "{every: month, by: {day: 15, month: after_period}}",
+    ),
     ("case-of-a-scorecard", 8, 7, "when", "watches: case"),
     ("case-reads-a-rate", 8, 7, "when", "watches: scorecard"),
     ("case-without-group", 6, 10, "watches", "group_by: [unit]"),
@@ -140,8 +159,17 @@ MISTAKES = [
     ("covered-severity", 11, 5, "severity[1]", None),
     ("day-forty", 12, 17, "due.by.day", None),
     ("division", 8, 12, "when", None),
+    ("due-a-number", 14, 6, "due", "{within: 3}"),
     ("due-every-month", 14, 6, "due.every", "{within: 2, from: period_end}"),
+    (
+        "due-every-nothing",
+        12,
+        6,
+        "due",
+        "{every: month, by: {day: 20, month: after_period}}",
+    ),
     ("due-every-year", 12, 14, "due.every", "month"),
+    ("due-on-a-number", 14, 11, "due.by", "{day: …, month: …}"),
     ("due-too-late", 12, 29, "due.within", None),
     ("duplicate-key", 10, 1, "unknown", None),
     ("effective-never", 5, 35, "effective.to", None),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from services.alerts.usecases import fire_timers
-from tests.support.delivering import subscribed
-from tests.support.subscriber import subscriber
+from tests.support.delivering import states, subscribed
+from tests.support.subscriber import Post, subscriber
 from tests.support.world import World, until
 
 pytestmark = pytest.mark.anyio
@@ -130,15 +132,23 @@ async def test_several_workers_fire_a_timer_once(
     assert changes == ["opened", "overdue", "escalated", "escalated"]
 
 
-async def test_a_process_whose_clock_is_wrong_signs_and_fires_by_the_database_s(
+async def test_a_process_whose_clock_is_wrong_and_jumps_goes_by_the_database_s(
     world: World, matter: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """F9: ten minutes off either way, and business time a month on in one step."""
-    right = time.time
-    async with subscriber() as there:
+    """F9: ten minutes off either way, a second to and fro at each look, and business
+    time a month on in one step."""
+    right, jumps = time.time, itertools.cycle((-1, 1))
+
+    async def broken(_: Post) -> int:
+        return 500
+
+    async with subscriber() as there, subscriber(broken) as failing:
         await subscribed(world, there.url, types=["escalation.*"])
+        refused = await subscribed(world, failing.url, types=["escalation.*"])
         for wrong, day in ((-600, "2022-03-16"), (600, "2022-04-22")):
-            monkeypatch.setattr(time, "time", lambda wrong=wrong: right() + wrong)
+            monkeypatch.setattr(
+                time, "time", lambda wrong=wrong: right() + wrong + next(jumps)
+            )
             await clock_at(world, f"{day}T08:00:00+07:00")
 
         async def heard() -> bool:
@@ -146,12 +156,23 @@ async def test_a_process_whose_clock_is_wrong_signs_and_fires_by_the_database_s(
 
         await until(heard)
 
+        async def put_off() -> bool:
+            return "retrying" in await states(world, refused)
+
+        await until(put_off)
+
     events = [json.loads(post.body) for post in there.posts]
     assert [event["time"] for event in events] == [DUE, FIRST_STEP, SECOND_STEP]
     for post in there.posts:
         assert abs(int(post.headers["webhook-timestamp"]) - right()) <= 5
-    attempts = await world.owner.fetchval("SELECT max(attempts) FROM alerts.delivery")
-    assert attempts == 1, "no storm"
+    tried = await world.owner.fetch(
+        "SELECT d.attempts, d.next_attempt_at - a.finished_at AS waits"
+        " FROM alerts.delivery d LEFT JOIN alerts.attempt a ON a.delivery = d.id"
+        " AND d.state = 'retrying' WHERE d.attempts > 0"
+    )
+    assert {row["attempts"] for row in tried} == {1}, "no storm"
+    (waits,) = [row["waits"] for row in tried if row["waits"] is not None]
+    assert timedelta(seconds=5) <= waits <= timedelta(seconds=6.5), "true time's"
 
 
 async def test_what_opens_after_its_deadline_is_overdue_at_level_0(

@@ -48,7 +48,7 @@ async def test_a_served_database_is_ready(still_world: World) -> None:
     assert answer.status_code == 200
     assert answer.json()["status"] == "ok"
     assert answer.json()["checks"].keys() == {
-        *("database", "migrations", "draining", "engine", "rules")
+        *("database", "migrations", "open transactions", "draining", "engine", "rules")
     }
 
 

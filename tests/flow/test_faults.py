@@ -10,6 +10,7 @@ import os
 import random
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,12 +20,15 @@ import pytest
 from faults.brood import Brood
 from faults.crashing import POINTS
 from faults.database import held_open, postmaster, revived
-from faults.stage import Count, Sender, Stage, counted, plant, stage
+from faults.stage import TOGETHER, Count, Sender, Stage, counted, plant, stage
 from services.alerts.leases import IN_FLIGHT
 
 pytestmark = pytest.mark.slow
 KILLS, STOPS, AWAY_SECONDS = 5, 2, 10
 ENOUGH, PATIENCE = 200, 60.0
+OTHERS = ("/ok/2", "/ok/3", "/ok/4", "/ok/5")
+BATCH, APART = 500, 240
+"""Reports in a batch; APART batches after the sender's first, so none comes twice."""
 
 
 @dataclass
@@ -38,6 +42,11 @@ class Told:
     ready: set[int] = field(default_factory=set)
     refused: list[httpx.Response] = field(default_factory=list)
     heard_beside: int = 0
+    seen_beside: dict[str, float] = field(default_factory=dict)
+    alone: dict[str, list[str]] = field(default_factory=dict)
+    fanned: dict[str, list[str]] = field(default_factory=dict)
+    beside: dict[str, list[str]] = field(default_factory=dict)
+    batches: int = 0
     unworthy: list[str] = field(default_factory=list)
     answers: dict[str, int] = field(default_factory=dict)
     waiting: list[tuple[Any, ...]] = field(default_factory=list)
@@ -72,11 +81,13 @@ def told() -> Told:
                 _stay_away(here, found)
                 came += here.came()
                 came += _hold_back(here, found)
+                came += _load(here, sender, found)
             here.leases_end()  # of posts that were under way when the database went
             if not here.settled(seconds=60):
                 found.waiting = here.waiting()
             found.count = counted(here, sender, came + here.came())
-            found.unworthy, found.answers = sender.unworthy, dict(sender.answers)
+            found.unworthy += sender.unworthy
+            found.answers = dict(sender.answers)
         finally:
             brood.close(signal.SIGTERM)
     return found
@@ -143,8 +154,62 @@ def _hold_back(here: Stage, found: Told) -> list[dict[str, Any]]:
         while len(came) < ENOUGH and time.monotonic() < until:
             time.sleep(0.2)
             came += here.came()
+        found.seen_beside = here.metrics()
     found.heard_beside = len(came)
     return came
+
+
+def _load(here: Stage, sender: Sender, found: Told) -> list[dict[str, Any]]:
+    """L1: the load by itself, to five subscribers, and beside batches of 500 reports."""
+    before = _at_rest(here, sender)
+    _sent(sender)
+    alone = _at_rest(here, sender, lambda: here.subscribe(*OTHERS))
+    _sent(sender)
+    fanned = _at_rest(here, sender, lambda: _leave(here))
+    with Sender(here, per_second=1, together=BATCH, first=APART) as batches:
+        _sent(sender)
+    beside = _at_rest(here, sender)
+    found.alone, found.fanned, found.beside = map(_heard, (alone, fanned, beside))
+    found.batches = len(batches.taken)
+    found.unworthy += batches.unworthy
+    sender.taken |= batches.taken
+    return [*before, *alone, *(one for one in fanned if one["path"] == "/ok/1"), *beside]  # fmt: skip
+
+
+def _sent(sender: Sender) -> None:
+    """Come back when the sender has had so much more taken."""
+    more = len(sender.taken) + ENOUGH // TOGETHER
+    until = time.monotonic() + PATIENCE
+    while len(sender.taken) < more and time.monotonic() < until:
+        time.sleep(0.02)
+
+
+def _at_rest(
+    here: Stage, sender: Sender, then: Callable[[], None] = lambda: None
+) -> list[dict[str, Any]]:
+    """What came, once everything that was sent has come to its end."""
+    with sender.resting():
+        time.sleep(0.1)  # a request that is on its way
+        here.leases_end()
+        assert here.settled(seconds=PATIENCE), here.waiting()
+        then()
+        return here.came()
+
+
+def _leave(here: Stage) -> None:
+    """The subscribers that came later go again."""
+    with here.ask() as client:
+        for one in client.get("/v1/subscriptions").json()["items"]:
+            if one["url"].endswith(OTHERS):
+                client.delete(f"/v1/subscriptions/{one['id']}").raise_for_status()
+
+
+def _heard(came: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """The messages that each subscriber heard, as often as it did."""
+    heard: dict[str, list[str]] = {}
+    for one in came:
+        heard.setdefault(one["path"], []).append(one["id"])
+    return {path: sorted(ids) for path, ids in sorted(heard.items())}
 
 
 def test_nothing_is_lost_doubled_or_torn_whatever_broke(told: Told) -> None:
@@ -177,3 +242,17 @@ def test_without_its_database_it_says_so_and_lives_on(told: Told) -> None:
 def test_deliveries_go_on_beside_a_transaction_that_stays_open(told: Told) -> None:
     """F10: how much slower is measured by the long form."""
     assert told.heard_beside >= ENOUGH
+    assert told.seen_beside["dondoc_oldest_xmin_transactions"] > ENOUGH / 10
+
+
+def test_under_load_everyone_hears_everything_once_and_nothing_stays_behind(
+    told: Told,
+) -> None:
+    """L1: T1, T2 and T3; how fast is measured by the long form."""
+    alone, fanned, beside = told.alone, told.fanned, told.beside
+    assert list(alone) == list(beside) == ["/ok/1"]
+    assert list(fanned) == ["/ok/1", *OTHERS]
+    assert len({tuple(ids) for ids in fanned.values()}) == 1, "each hears the same"
+    for ids in (*alone.values(), *fanned.values(), *beside.values()):
+        assert len(ids) == len(set(ids)) >= ENOUGH
+    assert len(beside["/ok/1"]) >= told.batches * BATCH + ENOUGH > BATCH

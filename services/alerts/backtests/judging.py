@@ -6,6 +6,7 @@ are judged by native. Rules of cases look at the cases as they stand.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -37,17 +38,23 @@ _OUTCOMES = {
     store.SILENT: Outcome.SILENT,
 }
 
+_COUNTED = ("fired", "held", "silent", "missing")
+
 Row = tuple[str, str, str]
 """unit, measure, category; the last two are empty for reports and cases."""
 
 
 @dataclass(slots=True)
 class Found:
-    """What one rule says of one period. Of cases, `held` and `silent` count cases."""
+    """What one rule says of one period. Of cases, `held` and `silent` count cases.
+
+    `missing` counts what is held by each name that it lacks: one row may lack several.
+    """
 
     fired: list[Row] = field(default_factory=list)
     held: int = 0
     silent: int = 0
+    missing: Counter[str] = field(default_factory=Counter)
     cases: int | None = None
     checked: int = 0
     disagreed: int = 0
@@ -110,6 +117,7 @@ def _natively(rule: Rule, rows: Sequence[Subject]) -> Found:
             found.fired.append((row.unit, row.measure or "", row.category or ""))
         elif verdict.outcome is Outcome.HELD:
             found.held += 1
+            found.missing.update(verdict.missing)
         else:
             found.silent += 1
     return found
@@ -126,6 +134,7 @@ async def _of_cases(connection: Connection, rule: Rule, period: Period) -> Found
             found.cases = (found.cases or 0) + row["fired"]
         found.held += row["held"]
         found.silent += row["silent"]
+        found.missing.update({n: int(many) for n, many in row["missing"].items()})
     return found
 
 
@@ -135,11 +144,13 @@ async def _by_sql(
     counted = await store.counted(connection, rules, period, day_of(period))
     found = []
     for n in range(len(rules)):
-        fired, held, silent = (counted[f"{k}{n}"] for k in ("fired", "held", "silent"))
+        fired, held, silent, missing = (counted[f"{kind}{n}"] for kind in _COUNTED)
         assert isinstance(fired, list)
         assert isinstance(held, int)
         assert isinstance(silent, int)
-        found.append(Found([_row(text) for text in fired], held, silent))
+        assert isinstance(missing, dict)
+        rows = [_row(text) for text in fired]
+        found.append(Found(rows, held, silent, Counter(missing)))
     await _check(connection, rules, period, found)
     return found
 
@@ -163,14 +174,18 @@ async def _check(
         (row["unit"], row["measure"], row["category"]): row
         for row in await store.outcomes(connection, rules, period, at, units)
     }
-    for n, rule in enumerate(rules):
+    for n, (rule, names) in enumerate(zip(rules, store.missable(rules), strict=True)):
         compiled = CompiledRule(rule)
         for row in rows:
             verdict = compiled.judge(row.facts)
             answer = said.get((row.unit, row.measure or "", row.category or ""))
             code = 0 if answer is None else answer[f"r{n}"] or 0
+            lacks = {names[m] for m in answer[f"m{n}"] or ()} if answer else set()
+            held = verdict is not None and verdict.outcome is Outcome.HELD
             found[n].checked += 1
-            if (verdict and verdict.outcome) is not _OUTCOMES.get(code):
+            if (verdict and verdict.outcome) is not _OUTCOMES.get(code) or (
+                held and verdict is not None and lacks != set(verdict.missing)
+            ):
                 found[n].disagreed += 1
                 log.error(
                     "readings_disagree",

@@ -36,13 +36,25 @@ class Against(TypedDict):
     less_rows: list[RowShown]
 
 
+class Missing(TypedDict):
+    """A figure that was not known, and how many rows (or cases) that held."""
+
+    name: str
+    count: int
+
+
 class PeriodFound(TypedDict):
-    """What the rule would have said of one period; `cases` counts those it fires on."""
+    """What the rule would have said of one period; `cases` counts those it fires on.
+
+    `missing` says for want of what rows were held, the most frequent first; one that
+    lacks several figures counts under each. Backtests of before do not have it.
+    """
 
     period: str
     at: str
     fired: int
     held: int
+    missing: NotRequired[list[Missing]]
     silent: int
     cases: NotRequired[int]
     units: list[str]
@@ -99,6 +111,7 @@ def found(one: Found, other: Found | None, at: str) -> dict[str, Any]:
         "at": at,
         "fired": len(one.fired),
         "held": one.held,
+        "missing": {name: count for name, count in one.missing.items() if count},
         "silent": one.silent,
         "units": sorted({unit for unit, _, _ in one.fired}),
         "against": against,
@@ -152,6 +165,9 @@ def _period(period: str, kept: Mapping[str, Any]) -> PeriodFound:
         units=kept["units"],
         against=kept["against"],
     )
+    if "missing" in kept:
+        by_count = sorted(kept["missing"].items(), key=lambda one: (-one[1], one[0]))
+        shown["missing"] = [Missing(name=name, count=count) for name, count in by_count]
     if "cases" in kept:
         shown["cases"] = kept["cases"]
     return shown

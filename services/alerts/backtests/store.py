@@ -38,52 +38,81 @@ async def outcomes(
     at: date,
     units: Sequence[str],
 ) -> list[Row]:
-    """(unit, measure, category, r0, r1, …): the outcome of each rule on the rows of
-    some units; null out of its scope."""
-    inner, parameters = _judged(rules, given(period, at, units))
-    return await connection.fetch(inner, *parameters, timeout=LONG)
+    """(unit, measure, category, r0, m0, r1, …): the outcome of each rule on the rows of
+    some units, null out of its scope, and the places of the names that it misses."""
+    sql = Sql(WRITTEN, given(period, at, units))
+    inner, _ = _judged(sql, rules)
+    return await connection.fetch(inner, *sql.parameters, timeout=LONG)
 
 
 async def counted(
     connection: Connection, rules: Sequence[Rule], period: Period, at: date
 ) -> Mapping[str, object]:
     """Over a whole month, for the n-th rule: `firedn` as rows that are joined by tabs,
-    `heldn` and `silentn` as counts."""
-    wanted = ", ".join(
+    `heldn` and `silentn` as counts, `missingn` as counts of held rows by name."""
+    async with hashing(connection):
+        categories = await categories_of(connection, period, at, None, rules)
+        sql = Sql(WRITTEN, given(period, at, None, categories))
+        inner, names = _judged(sql, rules)
+        wanted = ", ".join(_counts(n, len(each)) for n, each in enumerate(names))
+        row = await connection.fetchrow(
+            f"SELECT {wanted} FROM ({inner} OFFSET 0) judged",
+            *sql.parameters,
+            timeout=LONG,
+        )
+    assert row is not None
+    lacking = {
+        f"missing{n}": {name: count for name, count in zip(each, row[f"lacks{n}"], strict=True) if count}
+        for n, each in enumerate(names)
+    }  # fmt: skip
+    return dict(row) | lacking
+
+
+def _counts(n: int, names: int) -> str:
+    """What is counted of the n-th rule, which may miss so many names."""
+    lacks = ", ".join(
+        f"count(*) FILTER (WHERE r{n} = {HELD} AND {place} = ANY (m{n}))"
+        for place in range(names)
+    )
+    return (
         "coalesce(array_agg(concat_ws(E'\\t', unit, measure, category)"
         f" ORDER BY unit, measure, category) FILTER (WHERE r{n} = {FIRED}),"
         f" '{{}}') AS fired{n}, count(*) FILTER (WHERE r{n} = {HELD}) AS held{n},"
-        f" count(*) FILTER (WHERE r{n} = {SILENT}) AS silent{n}"
-        for n in range(len(rules))
+        f" count(*) FILTER (WHERE r{n} = {SILENT}) AS silent{n},"
+        f" ARRAY[{lacks}]::bigint[] AS lacks{n}"
     )
-    async with hashing(connection):
-        categories = await categories_of(connection, period, at, None, rules)
-        inner, parameters = _judged(rules, given(period, at, None, categories))
-        row = await connection.fetchrow(
-            f"SELECT {wanted} FROM ({inner} OFFSET 0) judged", *parameters, timeout=LONG
+
+
+def _judged(sql: Sql, rules: Sequence[Rule]) -> tuple[str, list[list[str]]]:
+    """The rows in any rule's scope, each with its outcomes, and the names that each rule
+    may miss; what no rule reads is not looked up."""
+    columns: list[str] = []
+    names: list[list[str]] = []
+    for n, rule in enumerate(rules):
+        scope, fires = sql.scope(rule), sql.fires(rule)
+        columns.append(
+            f"CASE WHEN {scope} IS FALSE THEN NULL WHEN {fires} THEN {FIRED} WHEN"
+            f" {fires} IS FALSE THEN {SILENT} ELSE {_UNKNOWN[rule.unknown]} END AS r{n}"
         )
-    assert row is not None
-    return dict(row)
-
-
-def _judged(
-    rules: Sequence[Rule], parameters: Sequence[object]
-) -> tuple[str, list[object]]:
-    """The rows in any rule's scope, each with its outcomes; what no rule reads is
-    not looked up."""
-    sql = Sql(WRITTEN, parameters)
-    judged = [(sql.scope(rule), sql.fires(rule), rule.unknown) for rule in rules]
-    outcomes = ", ".join(
-        f"CASE WHEN {scope} IS FALSE THEN NULL WHEN {fires} THEN {FIRED}"
-        f" WHEN {fires} IS FALSE THEN {SILENT} ELSE {_UNKNOWN[unknown]} END AS r{n}"
-        for n, (scope, fires, unknown) in enumerate(judged)
-    )
-    within = scopes(sql, rules)
+        each: list[str] = []
+        lacks = "NULL::int[]"
+        if rule.unknown is Unknown.HOLD:
+            each, places = sql.missing(rule.condition)
+            unknown = f"{fires} IS NULL AND {scope} IS NOT FALSE"
+            lacks = f"CASE WHEN {unknown} THEN {places} END"
+        columns.append(f"{lacks} AS m{n}")
+        names.append(each)
+    written = ", ".join(columns)
     return (
-        f"SELECT s.unit, s.measure, s.category, {outcomes}{rows_of(outcomes)}"
-        f" AND {within}",
-        sql.parameters,
+        f"SELECT s.unit, s.measure, s.category, {written}{rows_of(written)}"
+        f" AND {scopes(sql, rules)}",
+        names,
     )
+
+
+def missable(rules: Sequence[Rule]) -> list[list[str]]:
+    """The names to which the places in `outcomes` point, by rule."""
+    return _judged(Sql(WRITTEN), rules)[1]
 
 
 async def some_units(connection: Connection, period: Period, most: int) -> list[str]:

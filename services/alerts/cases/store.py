@@ -100,8 +100,8 @@ async def sorting(connection: Connection) -> AsyncIterator[None]:
 async def counted(
     connection: Connection, rule: Rule, day: date, units: Sequence[str] | None = None
 ) -> list[Row]:
-    """(unit, fired, held, silent) of the cases that there were by a day, as they
-    stand."""
+    """(unit, fired, held, silent, missing) of the cases that there were by a day, as
+    they stand; `missing` counts those held by each name that they lack."""
     sql = Sql(_written("$1::date"), [day, units])
     scope, fires = sql.scope(rule), sql.fires(rule)
     unknown = {
@@ -119,11 +119,21 @@ async def counted(
         f"count(*) FILTER (WHERE {condition}) AS {name}"
         for name, condition in conditions.items()
     )
+    names, places = (
+        sql.missing(rule.condition) if unknown == "held" else ([], "NULL::int[]")
+    )
+    lacks = ", ".join(
+        f"count(*) FILTER (WHERE {conditions['held']} AND {place} = ANY ({places}))"
+        for place in range(len(names))
+    )
+    named = f"${len(sql.parameters) + 1}::text[]"
+    missing = f"jsonb_object({named}, ARRAY[{lacks}]::text[]) AS missing"
     return await connection.fetch(
-        f"SELECT c.unit, {wanted} FROM ingest.published_case c"
+        f"SELECT c.unit, {wanted}, {missing} FROM ingest.published_case c"
         " WHERE c.decided_on <= $1::date AND ($2::text[] IS NULL OR c.unit = ANY ($2))"
         f" AND {scope} IS NOT FALSE GROUP BY c.unit",
         *sql.parameters,
+        names,
         timeout=LONG,
     )
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from libs.common.periods import Period
 from libs.common.working_days import after, working_days
-from services.alerts.desk.suites import (
+from services.alerts.desk.steps import (
     Expected,
     ExpectedEvent,
     Given,
@@ -48,6 +48,8 @@ class _Judged:
     facts: Facts
     verdict: Verdict
     due: date | None
+    members: int | None = None
+    """Of a unit's cases: on how many the rule fires."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +85,16 @@ def run(suite: Suite, rules: Sequence[Rule]) -> list[Failure]:
 def _judged(
     step: Given, kinds: Mapping[str, str], rules: Sequence[Rule]
 ) -> Iterator[_Judged]:
-    """Every verdict of the working year of the day, and of rows given by facts."""
+    """Every verdict of the working year of the day, and of rows given by facts; of
+    cases, one for each unit."""
     rows = dict(_rows(step, kinds))
     for rule in rules:
         compiled = CompiledRule(rule)
+        if rule.watches is Watch.CASE:
+            yield from _by_unit(step, kinds, compiled)
+            continue
         for key, facts in rows.items():
-            if _watched(key) is not rule.watches:
+            if rule.watches is not _watched(key):
                 continue
             verdict = compiled.explain(facts)
             if verdict is not None:
@@ -96,9 +102,38 @@ def _judged(
                 yield _Judged(key, rule, facts, verdict, due)
 
 
+def _by_unit(
+    step: Given, kinds: Mapping[str, str], compiled: CompiledRule
+) -> Iterator[_Judged]:
+    """The worst case on which a rule fires speaks for its unit, the oldest of several;
+    where it fires on none, those that it cannot judge hold it."""
+    rule = compiled.rule
+    for unit, cases in step.cases.items():
+        key = Key(unit, None, None)
+        known = [_known(step, key, kinds, words) for words in cases]
+        verdicts = [(facts, compiled.explain(facts)) for facts in known]
+        judged = [(facts, verdict) for facts, verdict in verdicts if verdict]
+        if not judged:
+            continue
+        fired = [one for one in judged if one[1].outcome is Outcome.FIRED]
+        held = [one for one in judged if one[1].outcome is Outcome.HELD]
+        facts, verdict = min(fired, key=_place, default=(held or judged)[0])
+        if held and not fired:
+            missing = sorted({name for _, one in held for name in one.missing})
+            verdict = replace(verdict, missing=tuple(missing))
+        yield _Judged(key, rule, facts, verdict, _due(rule, key, step.at), len(fired))
+
+
+def _place(one: tuple[Facts, Verdict]) -> tuple[int, int]:
+    facts, verdict = one
+    decided = facts.get("case.decided_on")
+    return (
+        -verdict.severity.order if verdict.severity else 1,
+        decided if isinstance(decided, int) else date.max.toordinal(),
+    )
+
+
 def _watched(key: Key) -> Watch:
-    if key.period is None:
-        return Watch.CASE
     return Watch.SCORECARD if key.measure else Watch.MISSING_REPORT
 
 
@@ -120,19 +155,20 @@ def _rows(step: Given, kinds: Mapping[str, str]) -> Iterator[tuple[Key, Facts]]:
             period.end > step.at or step.rates.get(key, 0) is None
         ):
             continue
-        kind = kinds.get(key.unit, PROVINCE)
-        yield key, _facts(step, key, kind, kinds)
+        yield key, _known(step, key, kinds, step.facts.get(key, {}))
 
 
-def _facts(step: Given, key: Key, kind: str, kinds: Mapping[str, str]) -> Facts:
+def _known(
+    step: Given, key: Key, kinds: Mapping[str, str], given: Mapping[str, Value | None]
+) -> Facts:
     facts: dict[str, Value | None] = {
         "unit.code": key.unit,
-        "unit.kind": kind,
+        "unit.kind": kinds.get(key.unit, PROVINCE),
         "at": step.at.toordinal(),
     }
     if key.period is not None and key.measure is not None:
         facts |= _scored(step, key, key.period, key.measure, kinds)
-    return completed(facts | dict(step.facts.get(key, {})), key.period)
+    return completed(facts | dict(given), key.period)
 
 
 def _scored(
@@ -230,6 +266,8 @@ def _faults(one: Expected, j: _Judged) -> Iterator[str]:
         yield f"expected severity {one.severity}, came {verdict.severity or _came(j)}"
     if one.due is not None and one.due != j.due:
         yield f"expected due {one.due}, came {j.due}"
+    if one.members is not None and one.members != j.members:
+        yield f"expected {one.members} members, came {j.members}"
     for name, value in one.facts.items():
         came = j.facts.get(name)
         if came != value:

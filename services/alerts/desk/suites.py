@@ -9,6 +9,7 @@ tests:
       A/cases/2022: '11 19 26 34 41.5'
     targets: {A/cases/2022: '84.05'}
     facts: {A/cases/2022M05: {enforceable_over_1y: 3}}     # what rates do not say
+    # of cases: A: {case.status: enforceable, …}, or a list of them
     at: 2022-03-08
     expect:
       - {rule: below-last-year, unit: A, period: 2022M05, fires: true}
@@ -20,17 +21,24 @@ tests:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import date
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-from yaml import Node, ScalarNode
+from yaml import Node, ScalarNode, SequenceNode
 
 from libs.common.periods import InvalidPeriod, Period
+from services.alerts.desk.steps import (
+    Expected,
+    ExpectedEvent,
+    Given,
+    Key,
+    Suite,
+    Then,
+    Words,
+)
 from services.alerts.domain.rules import Severity
-from services.alerts.domain.vocabulary import Kind, NotAValue, Value, read
+from services.alerts.domain.vocabulary import Kind, NotAValue, read
 from services.alerts.domain.watching import EVERY_WORD
 from services.alerts.rule_examples import fact_of
 from services.alerts.rule_nodes import (
@@ -45,80 +53,13 @@ from services.alerts.rule_nodes import (
     pairs_of,
     text_of,
     unknown_key,
+    whole_of,
 )
 from services.alerts.rule_parts import id_of
 
 MISSING: Final = "_"
 _SERIES: Final = re.compile(r"([A-Za-z0-9._-]{1,40})/([a-z]+)/([0-9]{4})")
 _AHEAD: Final = re.compile(r"([0-9]{1,3}) (wdays?|days?)")
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """Which row: a scorecard's, a report's (no measure), a unit's cases (no period)."""
-
-    unit: str
-    measure: str | None
-    period: Period | None
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """One verdict that must come out; None where the file does not say."""
-
-    line: int
-    rule: str
-    unit: str
-    period: Period | None
-    measure: str | None
-    fires: bool | None
-    held: tuple[str, ...] | None
-    severity: Severity | None
-    due: date | None
-    facts: Mapping[str, Value | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What is given on a day, and the verdicts that must come of it."""
-
-    line: int
-    name: str
-    at: date
-    rates: Mapping[Key, int | None]
-    targets: Mapping[tuple[str, str, int], int]
-    facts: Mapping[Key, Mapping[str, Value | None]]
-    expect: tuple[Expected, ...]
-    allow_others: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ExpectedEvent:
-    """One thing that subscribers must hear of; `to` is how far up it goes."""
-
-    type: Literal["escalation.overdue", "escalation.escalated"]
-    unit: str
-    to: str | None
-    rule: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Then:
-    """Time that passes after a test, and all that must happen in it."""
-
-    line: int
-    ahead: int
-    working: bool
-    events: tuple[ExpectedEvent, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Suite:
-    """A test file; `rules` are (id, version or None), `kinds` each unit's kind."""
-
-    rules: tuple[tuple[str, int | None], ...]
-    kinds: Mapping[str, str] = field(default_factory=dict)
-    steps: tuple[Given | Then, ...] = ()
 
 
 def read_suite(text: str, place: Path) -> Suite:
@@ -183,13 +124,15 @@ def _step(node: Node, key: str) -> Given | Then:
         required=("name", "at", "expect"),
         optional=("rates", "targets", "facts", "allow_others"),
     )
+    facts = _facts(fields["facts"], f"{key}.facts") if "facts" in fields else {}
     return Given(
         _line(node),
         text_of(fields["name"], f"{key}.name"),
         day_of(fields["at"], f"{key}.at"),
         dict(_rates(fields["rates"], f"{key}.rates")) if "rates" in fields else {},
         _targets(fields["targets"], f"{key}.targets") if "targets" in fields else {},
-        _facts(fields["facts"], f"{key}.facts") if "facts" in fields else {},
+        {row: words[0] for row, words in facts.items() if row.period},
+        {row.unit: words for row, words in facts.items() if not row.period},
         tuple(
             _expected(each, f"{key}.expect[{n}]")
             for n, each in enumerate(
@@ -249,15 +192,19 @@ def _targets(node: Node, key: str) -> dict[tuple[str, str, int], int]:
     }
 
 
-def _facts(node: Node, key: str) -> dict[Key, dict[str, Value | None]]:
-    return {
-        _row(name_node, key): _words(value, f"{key}.{name}")
-        for name, (name_node, value) in pairs_of(node, key).items()
-    }
+def _facts(node: Node, key: str) -> dict[Key, list[Words]]:
+    """What is given of each row; of a unit's cases, one or a list of them."""
+    found = {}
+    for name, (name_node, value) in pairs_of(node, key).items():
+        row, place = _row(name_node, key), f"{key}.{name}"
+        several = row.period is None and isinstance(value, SequenceNode)
+        each = items_of(value, place) if several else [value]
+        found[row] = [_words(one, place) for one in each]
+    return found
 
 
 def _row(node: Node, key: str) -> Key:
-    """`A/cases/2022M05`, `A/2022M05` for a report, or `A` for one of its cases."""
+    """`A/cases/2022M05`, `A/2022M05` for a report, or `A` for its cases."""
     unit, *others = text_of(node, key).split("/")
     try:
         if len(others) <= 2:
@@ -274,7 +221,7 @@ def _row(node: Node, key: str) -> Key:
     )
 
 
-def _words(node: Node, key: str) -> dict[str, Value | None]:
+def _words(node: Node, key: str) -> Words:
     words = {}
     for name, (name_node, value) in pairs_of(node, key).items():
         if name not in EVERY_WORD:
@@ -288,7 +235,10 @@ def _expected(node: Node, key: str) -> Expected:
         node,
         key,
         required=("rule", "unit"),
-        optional=("period", "measure", "fires", "held", "severity", "due", "facts"),
+        optional=(
+            *("period", "measure", "fires", "held", "severity", "due"),
+            *("members", "facts"),
+        ),
     )
     return Expected(
         _line(node),
@@ -302,6 +252,7 @@ def _expected(node: Node, key: str) -> Expected:
         if "severity" in fields
         else None,
         day_of(fields["due"], f"{key}.due") if "due" in fields else None,
+        whole_of(fields["members"], f"{key}.members") if "members" in fields else None,
         _words(fields["facts"], f"{key}.facts") if "facts" in fields else {},
     )
 

@@ -10,7 +10,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from libs.common.working_days import after
-from services.alerts.domain.rules import Deadline, Every, OnDay
+from services.alerts.domain.rules import Deadline, Every, OnDay, Within
 
 MOST_STANDING: Final = 10
 """Working days that a standing report may take after its month or quarter."""
@@ -45,26 +45,32 @@ def due_of(
     """The deadline of a matter, None when nothing is owed."""
     if due is None:
         return None
-    if isinstance(due, OnDay):
-        return on(_in_next_month(period_end, due.day), inclusive=due.inclusive)
     if isinstance(due, Every):
-        ends_on = _end_of_months(opened_on, due.months)
-        return within(due.working_days, ends_on, is_working=is_working)
-    start = period_end if due.from_period_end else opened_on
-    return within(due.working_days, start, is_working=is_working)
+        return _after(due.due, _end_of_months(opened_on, due.months), is_working)
+    if isinstance(due, OnDay) or due.from_period_end:
+        return _after(due, period_end, is_working)
+    return within(due.working_days, opened_on, is_working=is_working)
 
 
 def next_of(due: Every, last: date, *, is_working: Callable[[date], bool]) -> Due:
     """The deadline of a standing report after the one that was due on `last`.
 
-    A report is due in the month after the one that it is of: rules give it no more
-    than MOST_STANDING working days.
+    A report is due in the month after the one that it is of: on a day of it, or within
+    no more than MOST_STANDING working days.
     """
-    following = due_of(due, period_end=last, opened_on=last, is_working=is_working)
-    if following is not None and following.on > last:
+    ends_on = _end_of_months(last, due.months)
+    following = _after(due.due, ends_on, is_working)
+    if following.on > last:
         return following
-    ends_on = _end_of_months(_end_of_months(last, due.months) + _DAY, due.months)
-    return within(due.working_days, ends_on, is_working=is_working)
+    ends_on = _end_of_months(ends_on + _DAY, due.months)
+    return _after(due.due, ends_on, is_working)
+
+
+def _after(due: OnDay | Within, end: date, is_working: Callable[[date], bool]) -> Due:
+    """The deadline of what is owed for a period or a month that ends on `end`."""
+    if isinstance(due, OnDay):
+        return on(_in_next_month(end, due.day), inclusive=due.inclusive)
+    return within(due.working_days, end, is_working=is_working)
 
 
 def within(days: int, start: date, *, is_working: Callable[[date], bool]) -> Due:

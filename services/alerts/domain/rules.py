@@ -110,10 +110,11 @@ class Within:
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """A standing report: working days after the end of each month or quarter."""
+    """A standing report: due so many working days after the end of each month or
+    quarter, or on a day of the month that follows."""
 
     months: int
-    working_days: int
+    due: OnDay | Within
 
 
 Deadline = OnDay | Within | Every

@@ -80,7 +80,7 @@ class CompiledRule:
         self._effective = range(start.toordinal(), last.toordinal())
         self._where = reading(rule.where.condition) if rule.where else _always
         self._when = reading(rule.when.condition)
-        self._missing = _missing(rule.condition)
+        self._missing = lacking(rule.condition)
         self._trace = tuple(_traced(leaf) for leaf in leaves(rule.condition))
         self.names = frozenset({"period.end"}).union(
             names_in(rule.condition),
@@ -291,11 +291,11 @@ def _arithmetic(term: Arithmetic) -> Measure:
     return value
 
 
-def _missing(condition: Condition) -> Callable[[Facts], list[str]]:
+def lacking(condition: Condition) -> Callable[[Facts], list[str]]:
     """Finds the names without which it cannot be judged; none where it can."""
     judge = reading(condition)
     if isinstance(condition, (All, Either)):
-        parts = [_missing(part) for part in condition.parts]
+        parts = [lacking(part) for part in condition.parts]
 
         def among(facts: Facts) -> list[str]:
             if judge(facts) is not None:
@@ -309,13 +309,14 @@ def _missing(condition: Condition) -> Callable[[Facts], list[str]]:
         if judge(facts) is not None:
             return []
         unknown = [name for name in needed if facts.get(name) is None]
-        return unknown or _params_out_of_force(condition)
+        return unknown or out_of_force(condition)
 
     return find
 
 
-def _params_out_of_force(leaf: Condition) -> list[str]:
-    """Everything named is known, so a parameter has no value for this period yet."""
+def out_of_force(leaf: Condition) -> list[str]:
+    """What is unknown though everything named is known: a parameter that has no value
+    for this period yet."""
     if not isinstance(leaf, Compare):
         return []
     return [written(side) for side in (leaf.left, leaf.right) if not _plain(side)]

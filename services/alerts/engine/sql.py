@@ -6,7 +6,7 @@ Every value of a rule travels as a parameter; only our own column expressions ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from services.alerts.domain.expressions import (
     SIGNS,
@@ -23,9 +23,11 @@ from services.alerts.domain.expressions import (
     Param,
     Ref,
     Term,
+    names_in,
 )
 from services.alerts.domain.rules import Rule, SeverityRow
 from services.alerts.domain.vocabulary import Kind
+from services.alerts.engine.native import out_of_force
 
 Columns = Mapping[str, str]
 """Name → an SQL expression of its value as facts have it: percent, points and decimals
@@ -57,6 +59,32 @@ class Sql:
     def fires(self, rule: Rule) -> str:
         """Whether a whole rule is true, false or unknown of a row."""
         return f"({self.scope(rule)} AND {self.condition(rule.when.condition)})"
+
+    def missing(self, condition: Condition) -> tuple[list[str], str]:
+        """The names that a condition may lack, and an array of the places of those that
+        it does, on a row of which it is unknown: as `native` names them."""
+        found = list(self._missing(condition, ()))
+        names = sorted({name for name, _ in found})
+        places = ", ".join(
+            f"CASE WHEN {where} THEN {names.index(name)} END" for name, where in found
+        )
+        return names, f"array_remove(ARRAY[{places}]::int[], NULL)"
+
+    def _missing(
+        self, condition: Condition, within: tuple[str, ...]
+    ) -> Iterator[tuple[str, str]]:
+        """(name, where it is missed); `within` is what is unknown around it."""
+        if isinstance(condition, (All, Either)):
+            for part in condition.parts:
+                unknown = f"{self.condition(part)} IS NULL"
+                yield from self._missing(part, (*within, unknown))
+            return
+        columns = {n: self._columns[n] for n in sorted(names_in(condition))}
+        for name, column in columns.items():
+            yield name, " AND ".join((*within, f"{column} IS NULL"))
+        for name in out_of_force(condition):
+            known = f"num_nulls({', '.join(columns.values())}) = 0"
+            yield name, " AND ".join((*within, known))
 
     def severity(self, rows: Sequence[SeverityRow]) -> str:
         """The order of the severity of a row on which the rule fires, from 0."""

@@ -74,6 +74,8 @@ _DUE = _between(
         {"every": {"enum": ["month", "quarter"]}, "within": _whole(0, MOST_STANDING)},
         {"from": {"const": "period_end"}},
     ),
+    _object({"every": {"enum": ["month", "quarter"]}, "by": _ON_DAY}),
+    _object({"every": {"enum": ["month", "quarter"]}, "before": _ON_DAY}),
 )
 _AFTER: Schema = {
     "anyOf": [{"const": "due"}, _object({"working_days": _whole(0, 366)})]
@@ -124,13 +126,13 @@ _PARTS: Final[dict[str, Schema]] = {
 
 _DUE_BY_PERIOD: Final[Schema] = {
     "type": "object",
+    "not": {"required": ["every"]},
     "anyOf": [
         {"required": ["by"]},
         {"required": ["before"]},
         {
             "required": ["within", "from"],
             "properties": {"from": {"const": "period_end"}},
-            "not": {"required": ["every"]},
         },
     ],
 }

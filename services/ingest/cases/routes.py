@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
-from fastapi import Path, Request
+from fastapi import Path, Query, Request
 from starlette.requests import ClientDisconnect
 
 from libs.common import clock
 from libs.common.access import Reader, allows, in_scope
 from libs.common.database import Connection, Database, Row
-from libs.common.http import api_router, database_of, request_id
+from libs.common.http import api_router, database_of, linger, request_id
 from libs.common.keys import ROOT, Principal
 from libs.common.paging import Cursor, Limit, Page, page, read_cursor
 from libs.common.problems import (
@@ -27,6 +27,7 @@ from services.ingest.cases.schemas import bodies
 from services.ingest.cases.shown import CaseShown, HistoryShown
 from services.ingest.domain.cases import number_of
 from services.ingest.shown import ReceiptShown, receipt
+from services.ingest.usecases import batch_at_its_end
 
 router = api_router("ingest")
 Ingest = Annotated[Database, database_of("ingest")]
@@ -56,6 +57,7 @@ async def send_cases(
     principal: Annotated[Principal, allows("reporter")],
     database: Ingest,
     on_error: Literal["abort", "accept_valid"] = "abort",
+    wait: Annotated[int, Query(ge=0, le=30)] = 0,
 ) -> ReceiptShown:
     """Send case records: as JSON, or one a line as NDJSON, in one transaction.
 
@@ -64,6 +66,9 @@ async def send_cases(
     history and changes nothing (warning `older`); so the order of batches does not
     matter. `accepted` counts the records that changed their case, `unchanged` all
     others that are in order. Lines are counted from 0, blank ones too.
+
+    Each unit whose cases changed is judged at once, by the rules that watch cases;
+    `wait` holds the answer until all of them are.
     """
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind not in _WAYS:
@@ -81,6 +86,8 @@ async def send_cases(
         accept_valid=on_error == "accept_valid",
         request=request_id(),
     )
+    if wait:
+        linger(request, lambda: batch_at_its_end(database, made.batch, None, wait))
     return receipt(made)
 
 

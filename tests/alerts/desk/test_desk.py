@@ -161,6 +161,55 @@ def test_rows_without_rates_are_given_by_facts(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
 
 
+GROUP = """
+rules: [enforceable-over-one-year]
+tests:
+  - name: the worst speaks for all cases of an office
+    facts:
+      A:
+        - {case.status: enforceable, case.decided_on: 2020-05-04, case.reason_code: x}
+        - {case.status: enforceable, case.decided_on: 2021-02-28}
+        - {case.status: enforceable, case.decided_on: 2021-12-01}
+        - {case.status: completed, case.decided_on: 2019-12-01}
+      B:
+        - {case.status: enforceable, case.decided_on: 2021-12-01}
+        - {case.status: enforceable}
+    at: 2022-03-08
+    expect:
+      - {rule: enforceable-over-one-year, unit: A, fires: true, severity: high, members: 2, due: 2022-04-04, facts: {case.decided_on: 2021-02-28}}
+      - {rule: enforceable-over-one-year, unit: B, held: [case.decided_on], members: 0}
+  - then: {fast_forward: 40 days}
+    expect_events: [{type: escalation.overdue, unit: A}, {type: escalation.escalated, unit: A, to: parent}]
+"""
+
+
+def test_all_cases_of_an_office_are_one_matter(tmp_path: Path) -> None:
+    result = ran(tmp_path, GROUP)
+
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        pytest.param("members: 2", "members: 3", "expected 3 members, came 2", id="members"),
+        pytest.param("severity: high", "severity: medium", "came high", id="the worst"),
+        pytest.param("{case.decided_on: 2021-02-28}", "{case.decided_on: 2020-05-04}", "came 2021-02-28", id="who speaks"),
+        pytest.param("held: [case.decided_on]", "held: [case.status]", "came held (case.decided_on)", id="what is missing"),
+        pytest.param("members: 2", "members: two", "A whole number from 0", id="no number"),
+        pytest.param("      A:\n", "      A: []\n      C:\n", "A list is expected here", id="no case"),
+        pytest.param("      A:\n", "      A/2022M05:\n", "Pairs of key: value", id="several reports"),
+    ],
+)  # fmt: skip
+def test_what_a_group_does_not_come_to_fails(
+    tmp_path: Path, old: str, new: str, says: str
+) -> None:
+    result = ran(tmp_path, GROUP.replace(old, new, 1))
+
+    assert result.exit_code == 1
+    assert says in result.output, result.output
+
+
 @pytest.mark.anyio
 async def test_a_backtest_prints_a_table_and_is_recorded(still_world: World) -> None:
     result = await asyncio.to_thread(

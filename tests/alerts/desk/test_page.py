@@ -1,10 +1,11 @@
-"""The test file on the page is one that comes out."""
+"""The test files on the page are ones that come out."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from services.__main__ import cli
@@ -13,8 +14,8 @@ ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "life-of-a-rule.md").read_text("utf-8")
 
 
-def test_the_test_file_on_the_page_comes_out(tmp_path: Path) -> None:
-    [text] = re.findall(r"```yaml\n(.*?)```", PAGE, re.S)
+@pytest.mark.parametrize("text", re.findall(r"```yaml\n(.*?)```", PAGE, re.S))
+def test_a_test_file_on_the_page_comes_out(tmp_path: Path, text: str) -> None:
     file = tmp_path / "suite.yaml"
     file.write_text(text, "utf-8")
 

@@ -13,6 +13,7 @@ from services.alerts.domain.deadlines import MOST_STANDING, due_of, next_of
 from services.alerts.domain.rules import Every, OnDay, Within
 
 FEBRUARY = date(2022, 2, 28)
+BY_20TH = OnDay(20, inclusive=True)
 
 
 @pytest.mark.parametrize(
@@ -103,11 +104,47 @@ def test_is_written_as_the_api_gives_it() -> None:
 @pytest.mark.parametrize(
     ("every", "opened_on", "on"),
     [
-        pytest.param(Every(1, 2), date(2022, 3, 8), "2022-04-04", id="of March"),
-        pytest.param(Every(1, 2), date(2022, 3, 31), "2022-04-04", id="its last day"),
-        pytest.param(Every(3, 4), date(2022, 1, 20), "2022-04-06", id="of a quarter"),
         pytest.param(
-            Every(3, 0), date(2022, 10, 1), "2022-12-31", id="on its last day"
+            Every(1, Within(2, from_period_end=True)),
+            date(2022, 3, 8),
+            "2022-04-04",
+            id="of March",
+        ),
+        pytest.param(
+            Every(1, Within(2, from_period_end=True)),
+            date(2022, 3, 31),
+            "2022-04-04",
+            id="its last day",
+        ),
+        pytest.param(
+            Every(3, Within(4, from_period_end=True)),
+            date(2022, 1, 20),
+            "2022-04-06",
+            id="of a quarter",
+        ),
+        pytest.param(
+            Every(3, Within(0, from_period_end=True)),
+            date(2022, 10, 1),
+            "2022-12-31",
+            id="on its last day",
+        ),
+        pytest.param(
+            Every(1, BY_20TH), date(2022, 3, 8), "2022-04-20", id="by the 20th"
+        ),
+        pytest.param(
+            Every(1, BY_20TH), date(2022, 3, 31), "2022-04-20", id="at its end"
+        ),
+        pytest.param(
+            Every(1, BY_20TH), date(2022, 12, 1), "2023-01-20", id="next year"
+        ),
+        pytest.param(
+            Every(3, BY_20TH), date(2022, 1, 8), "2022-04-20", id="a quarter's"
+        ),
+        pytest.param(
+            Every(1, OnDay(31, inclusive=False)),
+            date(2022, 1, 8),
+            "2022-02-28",
+            id="before the last day of a short month",
         ),
     ],
 )
@@ -124,13 +161,16 @@ def test_a_standing_report_is_due_after_the_month_of_its_opening(
 
 @given(
     months=st.sampled_from([1, 3]),
-    days=st.integers(0, MOST_STANDING),
+    report=st.builds(
+        Within, st.integers(0, MOST_STANDING), from_period_end=st.just(True)
+    )
+    | st.builds(OnDay, st.integers(1, 31), inclusive=st.booleans()),
     opened_on=st.dates(date(2015, 1, 1), date(2040, 1, 1)),
 )
 def test_standing_reports_are_due_once_for_each_month_or_quarter(
-    months: int, days: int, opened_on: date
+    months: int, report: Within | OnDay, opened_on: date
 ) -> None:
-    every, is_working = Every(months, days), working_days()
+    every, is_working = Every(months, report), working_days()
     due = due_of(
         every, period_end=opened_on, opened_on=opened_on, is_working=is_working
     )

@@ -10,7 +10,7 @@ import pytest
 
 from services.alerts.domain.checking import parse
 from services.alerts.domain.vocabulary import VOCABULARY, Bilingual, Facts, Kind, Name
-from services.alerts.engine.native import CompiledRule, reading
+from services.alerts.engine.native import CompiledRule, lacking, reading
 from services.alerts.engine.sql import Sql
 from services.alerts.rulebook import load_text, shipped_rules
 from tests.alerts.engine.test_native import (
@@ -77,6 +77,31 @@ async def test_agrees_with_native_on_a_random_corpus(
                 assert judge(row) is answer, (seed, text, row)
                 checked += 1
     assert checked == 12 * 25 * 60
+    await connection.close()
+
+
+async def test_names_what_is_missing_as_native_does(
+    connection: asyncpg.Connection[asyncpg.Record],
+) -> None:
+    seed = random.randrange(2**32)
+    chance = random.Random(seed)
+    lacked = 0
+    for _ in range(100):
+        text = a_condition(chance, depth=3)
+        facts = some_facts(chance)
+        condition = parse(text).condition
+        written = Sql({name: _literal(facts.get(name)) for name in VOCABULARY})
+        names, places = written.missing(condition)
+        query = f"SELECT {written.condition(condition)}, {places}"
+
+        row = await connection.fetchrow(query, *written.parameters)
+
+        assert row is not None
+        if row[0] is None:
+            found = {names[place] for place in row[1]}
+            assert found == set(lacking(condition)(facts)), (seed, text, facts)
+            lacked += len(found)
+    assert lacked > 10
     await connection.close()
 
 

@@ -109,6 +109,34 @@ async def test_what_cannot_be_known_is_held(told: World) -> None:
 
     [period] = found["periods"]
     assert (period["fired"], period["held"], period["silent"]) == (0, 1, 0)
+    assert period["missing"] == [{"name": "last_year.rate", "count": 1}]
+    assert found["checked"] == {"rows": 1, "disagreed": 0}
+
+
+LACKING = SHIPPED.replace(f"\nversion: {CURRENT}\n", f"\nversion: {NEXT}\n").replace(
+    "when: rate < last_year.rate",
+    "when: rate < last_year.rate and (met is known or enforceable_over_1y > 3)"
+    ' and rate < param("late")\nparams: {late: [{from: 2030-01-01, value: 50 %}]}',
+)
+
+
+async def test_each_missing_figure_is_counted_where_it_was_missed(told: World) -> None:
+    examples = LACKING[LACKING.index("examples:") :]
+    await draft(told, LACKING.replace(examples, ""))
+    await rates(told, B={"2022M02": "10.00"})
+
+    found = await backtest(told, **{"from": "2022M02"})
+
+    missing = {
+        p["period"]: {one["name"]: one["count"] for one in p["missing"]}
+        for p in found["periods"]
+    }
+    late, over = 'param("late")', "enforceable_over_1y"
+    # In the third month both are better than a year ago: nothing else counts.
+    assert missing["2022M02"] == {"last_year.rate": 1, over: 1, late: 1}
+    assert missing["2022M03"] == {}
+    assert missing["2022M04"] == {over: 1, late: 1}
+    assert found["checked"]["disagreed"] == 0
 
 
 async def test_then_is_judged_as_it_was_known_then(told: World) -> None:
@@ -226,3 +254,29 @@ async def test_rules_of_cases_look_at_each_month_s_end(world: World) -> None:
         (1, 1, ["A"]),
     ]
     assert found["against"] is None
+
+
+async def test_of_cases_what_each_lacks_is_counted(world: World) -> None:
+    await provinces(world, "A")
+    one = {
+        "unit": "A", "as_of": "2022-03-01", "status": "enforceable",
+        "decided_on": "2021-01-15", "status_since": "2021-01-20", "claims": ["credit"],
+        "due_vnd": 1, "collected_vnd": 0,
+    }  # fmt: skip
+    cases = [
+        {**one, "case_no": "1", "held_vnd": 9},
+        {**one, "case_no": "2"},
+        {**one, "case_no": "3"},
+    ]
+    answer = await world.admin.post("/v1/cases", json={"cases": cases})
+    answer.raise_for_status()
+    text = CASES.replace("age(case.decided_on, at) > 1 year", "case.held_vnd > 5 vnd")
+    await draft(world, text, "/v1/rules/old-cases")
+
+    answer = await world.admin.post(
+        "/v1/rules/old-cases/backtest", json={"from": "2022M05", "to": "2022M05"}
+    )
+
+    [period] = answer.json()["periods"]
+    assert (period["cases"], period["held"], period["silent"]) == (1, 2, 0)
+    assert period["missing"] == [{"name": "case.held_vnd", "count": 2}]

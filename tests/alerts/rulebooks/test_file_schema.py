@@ -32,8 +32,8 @@ MEANT = {
 }  # fmt: skip
 SHAPED = {
     # Mistakes in keys, words and shapes.
-    "capital-id", "case-due-by-period", "case-without-group", "due-every-month",
-    "due-every-year", "due-too-late", "english-title-missing", "group-by",
+    "capital-id", "case-due-by-period", "case-without-group", "due-a-number",
+    "due-every-month", "due-every-nothing", "due-every-year", "due-on-a-number", "due-too-late", "english-title-missing", "group-by",
     "inhibits-what", "missing-key", "nothing-due", "nothing-owed-but-due",
     "steps-to-nobody", "two-due-dates", "unknown-key", "unknown-nested-key",
     "unknown-severity", "version-zero", "visibility", "watches-reports",

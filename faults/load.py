@@ -1,0 +1,104 @@
+"""L1: the load of `delivery`; five subscribers; batches beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import date, timedelta
+from itertools import count
+
+import httpx
+
+from bench import delivery, stage
+from bench.ingest_cases import client
+from bench.ingest_reports import tree
+from faults.stage import Result
+
+FAN_OUT = 5
+BATCH, EVERY = 500, 5.0
+"""Reports in a batch that comes beside the load, and seconds from one to the next."""
+DRAINED_WITHIN = 60.0
+
+
+def phases(seconds: float = 600) -> Iterator[Result]:
+    """T1 as the bench `delivery`, T2 and T3 on a database of their own; so long each."""
+    first = asyncio.run(delivery.run(seconds))
+    sustained, _, alone, _ = first
+    for one in first:
+        name = one.name.replace("delivery", "L1 T1")
+        yield Result(name, one.value, one.unit, one.reach, one.ok)
+    yield from asyncio.run(_others(seconds, sustained.value, alone.value))
+
+
+async def _others(seconds: float, sustained: float, alone: float) -> list[Result]:
+    with stage.database() as url:
+        async with (
+            stage.serving(url) as served,
+            delivery.sink() as hears,
+            client(served) as http,
+        ):
+            (await http.put("/v1/units", json=tree())).raise_for_status()
+            wishes = [
+                {"url": f"{hears}/{n}", "types": ["report.*"]} for n in range(FAN_OUT)
+            ]
+            made = [await http.post("/v1/subscriptions", json=one) for one in wishes]
+            fanned = await _fanned(http, hears, seconds, sustained)
+            for one in made[1:]:
+                await http.delete(f"/v1/subscriptions/{one.json()['id']}")
+            return [*fanned, *await _beside(http, url, hears, seconds, alone)]
+
+
+async def _fanned(
+    http: httpx.AsyncClient, hears: str, seconds: float, sustained: float
+) -> list[Result]:
+    """T2: as many webhooks a second as one subscriber bears, spread over five."""
+    accepted = await delivery.report(http, seconds, sustained / FAN_OUT)
+    began = time.monotonic()
+    wanted = len(accepted) * delivery.TOGETHER
+    heard: Counter[str] = Counter()
+    while time.monotonic() - began < DRAINED_WITHIN + seconds:
+        heard.update(one["id"] for one in await delivery.came(hears))
+        if len(heard) == wanted and min(heard.values()) == FAN_OUT:
+            break
+        await asyncio.sleep(0.2)
+    drained = round(time.monotonic() - began, 1)
+    lost = wanted * FAN_OUT - sum(min(FAN_OUT, times) for times in heard.values())
+    told = {"webhooks": wanted * FAN_OUT, "a_second": round(sustained)}
+    return [
+        Result("L1 T2 lost", lost, "webhooks", "0", not lost, told),
+        Result("L1 T2 drained after", drained, "s", f"<= {DRAINED_WITHIN:.0f}", drained <= DRAINED_WITHIN),
+    ]  # fmt: skip
+
+
+async def _beside(
+    http: httpx.AsyncClient, url: str, hears: str, seconds: float, alone: float
+) -> list[Result]:
+    """T3: the load of T1 while batches come; its p99 beside that of T1."""
+    batches = asyncio.create_task(_batches(http))
+    try:
+        accepted = await delivery.report(http, seconds)
+    finally:
+        batches.cancel()
+    waits = await delivery.latencies(url, hears, accepted)
+    ratio = round(waits[1].value / alone, 2)
+    return [
+        *(Result(one.name.replace("delivery", "L1 T3"), one.value, one.unit, one.reach, one.ok) for one in waits),
+        Result("L1 T3 p99 beside T1's", ratio, "x", "told", True),
+    ]  # fmt: skip
+
+
+async def _batches(http: httpx.AsyncClient) -> None:
+    units = [unit["code"] for unit in tree()["units"]][:BATCH]
+    for n in count():
+        day = (date(2020, 10, 2) + timedelta(days=n % delivery.DAYS)).isoformat()
+        figures = [{"measure": "cases", "enforceable": 100_000, "done": n % 90_000}]
+        illustrative = {"illustrative": True}
+        reports = [
+            {"unit": u, "period": day, "source": illustrative, "figures": figures}
+            for u in units
+        ]
+        answer = await http.post("/v1/reports", json={"reports": reports})
+        answer.raise_for_status()
+        await asyncio.sleep(EVERY)
