@@ -119,6 +119,10 @@ class CompiledRule:
         trace = tuple(write(facts) for write in self._trace)
         return Verdict(verdict.outcome, verdict.missing, verdict.severity, trace)
 
+    def unknown(self, facts: Facts) -> Verdict:
+        """How a row stands of which it is known already that it cannot be judged."""
+        return self._stands(facts, None)
+
     def _stands(self, facts: Facts, judged: bool | None) -> Verdict:
         missing = () if judged else tuple(dict.fromkeys(self._missing(facts)))
         stands = outcome(judged, self.rule.unknown)
@@ -292,30 +296,24 @@ def _arithmetic(term: Arithmetic) -> Measure:
 
 
 def _missing(condition: Condition) -> Callable[[Facts], list[str]]:
-    """Finds the names without which it cannot be judged; none where it can."""
-    judge = reading(condition)
+    """Finds the names without which it cannot be judged, where it cannot."""
     if isinstance(condition, (All, Either)):
-        parts = [_missing(part) for part in condition.parts]
-
-        def among(facts: Facts) -> list[str]:
-            if judge(facts) is not None:
-                return []
-            return [name for part in parts for name in part(facts)]
-
-        return among
+        parts = [(reading(part), _missing(part)) for part in condition.parts]
+        return lambda facts: [
+            name
+            for judge, missing in parts
+            if judge(facts) is None
+            for name in missing(facts)
+        ]
     needed = sorted(names_in(condition))
-
-    def find(facts: Facts) -> list[str]:
-        if judge(facts) is not None:
-            return []
-        unknown = [name for name in needed if facts.get(name) is None]
-        return unknown or _params_out_of_force(condition)
-
-    return find
+    out_of_force = _params(condition)
+    return lambda facts: (
+        [name for name in needed if facts.get(name) is None] or out_of_force
+    )
 
 
-def _params_out_of_force(leaf: Condition) -> list[str]:
-    """Everything named is known, so a parameter has no value for this period yet."""
+def _params(leaf: Leaf) -> list[str]:
+    """Where everything named is known, a parameter has no value for this period yet."""
     if not isinstance(leaf, Compare):
         return []
     return [written(side) for side in (leaf.left, leaf.right) if not _plain(side)]
