@@ -117,5 +117,8 @@ def event(
     if unit is not None:
         event["subject"] = unit
     event["data"] = data
-    body = json.dumps(event, ensure_ascii=False, default=str).encode()
+    body = _WRITER.encode(event).encode()
     return Message(id, type, unit, body, severity, escalation, sequence, key, hidden)
+
+
+_WRITER = json.JSONEncoder(ensure_ascii=False, default=str)

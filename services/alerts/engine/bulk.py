@@ -73,12 +73,7 @@ class Sealing:
 
     def __init__(self, rules: Sequence[Rule], names: Names) -> None:
         known = {**VOCABULARY, **names}
-        used = {"period.end"}
-        for rule in rules:
-            used |= names_in(rule.condition)
-            for row in rule.severity:
-                if row.condition is not None:
-                    used |= names_in(row.condition.condition)
+        used = {"period.end"}.union(*(rule.judges_by for rule in rules))
         self.types = {
             name: _TYPES.get(known[name].kind, int) if name in known else int
             for name in sorted(used)

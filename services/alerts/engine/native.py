@@ -69,7 +69,6 @@ class CompiledRule:
         "_trace",
         "_when",
         "_where",
-        "names",
         "rule",
     )
 
@@ -82,11 +81,6 @@ class CompiledRule:
         self._when = reading(rule.when.condition)
         self._missing = _missing(rule.condition)
         self._trace = tuple(_traced(leaf) for leaf in leaves(rule.condition))
-        self.names = frozenset({"period.end"}).union(
-            names_in(rule.condition),
-            *(names_in(r.condition.condition) for r in rule.severity if r.condition),
-        )
-        """What it reads of a row."""
         self._rows: tuple[tuple[Reading, Severity], ...] = tuple(
             (
                 reading(row.condition.condition) if row.condition else _always,
