@@ -89,10 +89,13 @@ class Sealing:
         sealed = [self.seal(row) for row in rows]
         return said, Columns.of(sealed, self.types)
 
-    def seal(self, facts: Facts) -> dict[str, Value]:
-        """What rules may read of a row."""
+    def seal(
+        self, facts: Facts, names: Iterable[str] | None = None
+    ) -> dict[str, Value]:
+        """What rules may read of a row, or only these names."""
         sealed: dict[str, Value] = {}
-        for name, wanted in self.types.items():
+        for name in self.types if names is None else names:
+            wanted = self.types[name]
             value = facts.get(name)
             if type(value) is not wanted:
                 wrong(name, value)

@@ -69,6 +69,7 @@ class CompiledRule:
         "_trace",
         "_when",
         "_where",
+        "names",
         "rule",
     )
 
@@ -81,6 +82,8 @@ class CompiledRule:
         self._when = reading(rule.when.condition)
         self._missing = _missing(rule.condition)
         self._trace = tuple(_traced(leaf) for leaf in leaves(rule.condition))
+        self.names = rule.judges_by | {"period.end"}
+        """What it reads of a row."""
         self._rows: tuple[tuple[Reading, Severity], ...] = tuple(
             (
                 reading(row.condition.condition) if row.condition else _always,

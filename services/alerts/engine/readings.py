@@ -55,6 +55,7 @@ class Readings:
     def __init__(self, rules: Sequence[Rule], names: Names, counters: Counters) -> None:
         self.counters = counters
         self._compiled = [CompiledRule(rule) for rule in rules]
+        self._by_id = {compiled.rule.id: compiled for compiled in self._compiled}
         self._translation = Translation(rules)
         self._sealing = Sealing(rules, names)
         self._judge = judge_of(rules, self._sealing)
@@ -79,10 +80,8 @@ class Readings:
 
     def explain(self, rule_id: str, facts: Facts) -> Verdict | None:
         """What native says of one fact under one rule, with the whole trace."""
-        for compiled in self._compiled:
-            if compiled.rule.id == rule_id:
-                return compiled.explain(self._sealing.seal(facts))
-        raise KeyError(rule_id)
+        compiled = self._by_id[rule_id]
+        return compiled.explain(self._sealing.seal(facts, compiled.names))
 
     # The native reading, and what durable is to be asked
 
