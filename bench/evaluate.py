@@ -18,6 +18,7 @@ from services.alerts.domain.checking import parse
 from services.alerts.domain.rules import Rule
 from services.alerts.domain.vocabulary import Facts
 from services.alerts.engine import Engine
+from services.alerts.engine.columns import Columns
 from services.alerts.engine.durable import Translation
 from services.alerts.rulebook import RULES, load_text
 
@@ -109,7 +110,8 @@ async def run() -> list[Result]:
     rules, facts = rules_of(), facts_of()
     translation = Translation(rules)
     assert not translation.native_only
-    lines = [translation.fact(each, n) for n, each in enumerate(facts, start=1)]
+    lines = translation.lines(Columns.of(facts, translation.names), 1)
+    assert None not in lines
     engine = Engine(deadline=120)
     took, limit = [], []
     try:
@@ -128,7 +130,7 @@ async def run() -> list[Result]:
     ]
 
 
-async def _raw(shards: Sequence[str], facts: Sequence[str]) -> float:
+async def _raw(shards: Sequence[str], facts: Sequence[str | None]) -> float:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-c", _RAW),
         stdin=asyncio.subprocess.PIPE,

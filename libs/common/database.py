@@ -266,10 +266,14 @@ async def speak_json(connection: Connection) -> None:
 _JSONB_VERSION = b"\x01"
 
 
+# Made once: to make one takes as long as to read or write a matter's facts.
+_WRITER = json.JSONEncoder(ensure_ascii=False, default=str)
+_READER = json.JSONDecoder(parse_float=Decimal)
+
+
 def _encode(value: object) -> bytes:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return _JSONB_VERSION + text.encode()
+    return _JSONB_VERSION + _WRITER.encode(value).encode()
 
 
 def _decode(stored: bytes) -> object:
-    return json.loads(stored[1:], parse_float=Decimal)
+    return _READER.decode(stored[1:].decode())

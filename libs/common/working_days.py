@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
+from functools import cache
 from types import MappingProxyType
 from typing import Final
 
@@ -26,6 +27,7 @@ _OFF = holidays.country_holidays("VN")
 def working_days(decreed: Mapping[date, bool] = _NONE) -> IsWorking:
     """A calendar that says whether a day is worked; what was decreed comes first."""
 
+    @cache  # thousands of matters are due on the same few days
     def is_working(day: date) -> bool:
         decided = decreed.get(day)
         if decided is not None:

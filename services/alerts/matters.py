@@ -27,7 +27,7 @@ from services.alerts.domain.rules import Closes, Inhibition, Outcome, Owes, Trac
 from services.alerts.domain.timers import Timer, timers_of
 from services.alerts.domain.vocabulary import printed
 from services.alerts.domain.watching import WORDS
-from services.alerts.domain.wording import worded
+from services.alerts.domain.wording import mentioned, worded
 from services.alerts.duties import store as duties
 from services.alerts.engine import Decision
 from services.alerts.store import Entry
@@ -268,9 +268,8 @@ def _message(one: Judged, matter: Matter) -> dict[str, str] | None:
         return None
     names = WORDS[rule.watches]
     values = {
-        name: printed(value, names[name].kind)
-        for name, value in subject.facts.items()
-        if name in names
+        name: printed(subject.facts.get(name), names[name].kind)
+        for name in mentioned(rule.message) & names.keys()
     }
     beside = {
         "unit.name": _name(subject),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from libs.common.clock import written
 from libs.common.database import Row
@@ -117,5 +118,8 @@ def event(
     if unit is not None:
         event["subject"] = unit
     event["data"] = data
-    body = json.dumps(event, ensure_ascii=False, default=str).encode()
+    body = _WRITER.encode(event)
     return Message(id, type, unit, body, severity, escalation, sequence, key, hidden)
+
+
+_WRITER = msgspec.json.Encoder(enc_hook=str)

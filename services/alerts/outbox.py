@@ -62,12 +62,13 @@ _NAMES = (
     *("id", "type", "unit", "body", "severity"),
     *("escalation", "sequence", "key", "hidden"),
 )
+# The bytes are not asked back: megabytes that nobody reads would go to disk.
 _FROZEN = f"""
 frozen AS (
   INSERT INTO alerts.message ({", ".join(_NAMES)})
   SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[],
     $6::text[], $7::int[], $8::text[], $9::boolean[])
-  RETURNING {", ".join(_NAMES)})"""
+  RETURNING id, type, unit, severity, escalation, sequence, key, hidden)"""
 
 _ANNOUNCE = f"""
 WITH RECURSIVE {_FROZEN},

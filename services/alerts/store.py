@@ -283,21 +283,25 @@ async def count_of_unit(
 
 async def arm(connection: Connection, timers: Sequence[tuple[str, Timer]]) -> None:
     """Set the timers of matters; a deadline set anew can pass once more."""
-    await connection.executemany(
+    rows = [
+        (
+            id,
+            timer.n,
+            timer.step and timer.step.working_days,
+            timer.step and timer.step.levels,
+            timer.due_at,
+        )
+        for id, timer in timers
+    ]
+    if not rows:
+        return
+    await connection.execute(
         "INSERT INTO alerts.timer (escalation, n, working_days, levels, due_at)"
-        " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (escalation, n) DO UPDATE SET"
+        " SELECT * FROM unnest($1::text[], $2::int[], $3::int[], $4::int[],"
+        "  $5::timestamptz[]) ON CONFLICT (escalation, n) DO UPDATE SET"
         " due_at = excluded.due_at,"
         " fired_at = CASE WHEN excluded.n > 0 THEN timer.fired_at END",
-        [
-            (
-                id,
-                timer.n,
-                timer.step and timer.step.working_days,
-                timer.step and timer.step.levels,
-                timer.due_at,
-            )
-            for id, timer in timers
-        ],
+        *map(list, zip(*rows, strict=True)),
     )
 
 

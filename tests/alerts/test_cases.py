@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.alerts.test_reports_owed import clock_at
-from tests.ingest.cases.sending import case, plant
+from tests.ingest.cases.sending import case, plant, unit
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -123,3 +123,61 @@ async def test_the_same_cases_again_move_nothing(planted: World) -> None:
 
     [after] = await matters(planted)
     assert after == before
+
+
+async def test_a_case_that_goes_on_under_a_successor_is_its_member_alone(
+    planted: World,
+) -> None:
+    day = "2022-01-01"
+    rows = [
+        unit("A5", "A", valid_to=day),
+        unit("A7", "A", valid_to=day),
+        unit("A6", "A", valid_from=day),
+    ]
+    (await planted.admin.put("/v1/units", json={"units": rows})).raise_for_status()
+    change = {
+        "effective": day,
+        "from": ["A5", "A7"],
+        "into": ["A6"],
+        "document": {"number": "1", "date": "2021-12-01"},
+    }
+    answer = await planted.admin.post("/v1/reorganisations", json=change)
+    answer.raise_for_status()
+    before = {"as_of": "2021-12-15"}
+
+    await send(
+        planted,
+        old(1, unit="A5", **before),
+        old(2, unit="A5", **before),
+        old(3, unit="A7", **before),
+        old(1, unit="A6"),
+    )
+
+    members = {
+        found["unit"]: [one["case_no"][0] for one in found["members"]]
+        for found in await matters(planted)
+    }
+    assert members == {"A5": ["2"], "A6": ["1"], "A7": ["3"]}
+
+
+async def test_the_last_verification_decides_however_the_days_are_sent(
+    planted: World,
+) -> None:
+    stopped = {
+        "decided_on": "2020-05-04",
+        "status": "not_enforceable",
+        "status_since": "2020-06-01",
+    }
+
+    await send(
+        planted,
+        case(1, **stopped, verified_on=["2021-12-01", "2020-12-01"]),
+        case(2, **stopped, verified_on=["2021-05-01", "2020-12-01"]),
+        case(3, **stopped, verified_on=["2020-12-01", "2021-02-01"]),
+        case(4, **stopped, verified_on=[]),
+    )
+
+    [found] = await matters(planted, "verification-overdue")
+    named = [(one["case_no"][0], one["severity"]) for one in found["members"]]
+    assert named == [("3", "high"), ("2", "medium"), ("4", "medium")]
+    assert (found["facts"]["members"], found["decided_by"]) == (3, "both")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
 
@@ -29,16 +29,33 @@ _COMPUTED = {
 _FACTS = {column: _COMPUTED.get(column, f"c.{column}") for column in COLUMNS.values()}
 
 
-def _written(day: str) -> dict[str, str]:
+def _written(day: str, facts: Mapping[str, str] = _FACTS) -> dict[str, str]:
     """Each name of the watch as the SQL reading needs it."""
     words = WORDS[Watch.CASE]
     columns = {
-        name: day_number(f"{_FACTS[column]}")
+        name: day_number(f"{facts[column]}")
         if words[name].kind is Kind.DATE
-        else _FACTS[column]
+        else facts[column]
         for name, column in COLUMNS.items()
     }
     return columns | {"at": day_number(day), "period.end": day_number(day)}
+
+
+_KEY = ("unit", "id", "case_no", "year", "decided_on")
+_ONCE = _written("$1::date", {column: f"c.{column}" for column in COLUMNS.values()})
+
+
+def _in_scope(sql: Sql, rule: Rule, also: str) -> str:
+    """The cases in a rule's scope, or of which that is not known, with what the rule
+    reads: fenced off, so that what is worked out of a case is worked out once, and no
+    order is thought of before it is asked for."""
+    read = {COLUMNS[name] for name in rule.judges_by & COLUMNS.keys()}
+    columns = [f"{_FACTS[column]} AS {column}" for column in sorted(read - {*_KEY})]
+    return (
+        f"(SELECT {', '.join([f'c.{name}' for name in _KEY] + columns)}"
+        f" FROM ingest.published_case c WHERE {also}"
+        f" AND {sql.scope(rule)} IS NOT FALSE OFFSET 0) c"
+    )
 
 
 async def one_sweep(connection: Connection) -> None:
@@ -59,31 +76,29 @@ async def fired(
     One pass over the cases, of which none is written down on the way.
     """
     sql = Sql(_written("$1::date"), [day, units, most])
+    found = _in_scope(sql, rule, "($2::text[] IS NULL OR c.unit = ANY ($2))")
+    sql = sql.over(_ONCE)
     fires = sql.fires(rule)
     severity = sql.severity(rule.severity)
     if rule.unknown is Unknown.HOLD:
         # What it cannot judge has no severity.
         severity = f"CASE WHEN {fires} THEN {severity} END"
     wanted = fires if rule.unknown is Unknown.IGNORE else f"{fires} IS NOT FALSE"
+    order = "severity DESC NULLS LAST, decided_on, id"
+    named = ", ".join(
+        f"array_agg({column} ORDER BY {order})"
+        f" FILTER (WHERE place <= $3 AND severity IS NOT NULL) AS {column}"
+        for column in ("id", "case_no", "year", "severity")
+    )
     async with sorting(connection):
         return await connection.fetch(
-            # Apart from what follows: for the sake of their order the planner would
-            # fetch a million cases one by one by their keys.
-            "WITH found AS MATERIALIZED (SELECT c.unit, c.id, c.case_no, c.year,"
-            f"  c.decided_on, ({severity})::smallint AS severity"
-            "  FROM ingest.published_case c"
-            f" WHERE ($2::text[] IS NULL OR c.unit = ANY ($2)) AND {wanted}),"
-            " placed AS (SELECT *, row_number() OVER (PARTITION BY unit"
-            "   ORDER BY severity DESC NULLS LAST, decided_on, id) AS place FROM found),"
-            " counted AS (SELECT unit, count(severity)::int AS total,"
-            "   (count(*) - count(severity))::int AS held FROM found GROUP BY unit)"
-            " SELECT unit, total, held,"
-            "  min(id) FILTER (WHERE place = 1 AND severity IS NOT NULL) AS worst,"
-            "  jsonb_agg(jsonb_build_object('case', id, 'case_no', case_no,"
-            "   'year', year, 'severity', severity) ORDER BY place)"
-            "   FILTER (WHERE severity IS NOT NULL) AS first"
-            " FROM placed JOIN counted USING (unit) WHERE place <= $3"
-            " GROUP BY unit, total, held ORDER BY unit",
+            "SELECT unit, count(severity)::int AS total,"
+            f"  (count(*) - count(severity))::int AS held, {named}"
+            "  FROM (SELECT *, row_number() OVER (PARTITION BY unit"
+            f"   ORDER BY {order}) AS place FROM (SELECT unit, id, case_no, year,"
+            f"    decided_on, ({severity})::smallint AS severity FROM {found}"
+            f"    WHERE {wanted}) found) placed"
+            " GROUP BY unit ORDER BY unit",
             *sql.parameters,
             timeout=LONG,
         )
@@ -103,18 +118,19 @@ async def counted(
     """(unit, fired, held, silent, missing) of the cases that there were by a day, as
     they stand; `missing` counts those held by each name that they lack."""
     sql = Sql(_written("$1::date"), [day, units])
-    scope, fires = sql.scope(rule), sql.fires(rule)
+    found = _in_scope(
+        sql,
+        rule,
+        "c.decided_on <= $1::date AND ($2::text[] IS NULL OR c.unit = ANY ($2))",
+    )
+    sql = sql.over(_ONCE)
     unknown = {
         Unknown.IGNORE: "silent",
         Unknown.HOLD: "held",
         Unknown.RAISE: "fired",
     }[rule.unknown]
-    conditions = {
-        "fired": f"{fires}",
-        "held": "false",
-        "silent": f"{fires} IS FALSE",
-    }
-    conditions[unknown] = f"({conditions[unknown]} OR {fires} IS NULL)"
+    conditions = {"fired": "fires", "held": "false", "silent": "fires IS FALSE"}
+    conditions[unknown] = f"({conditions[unknown]} OR fires IS NULL)"
     wanted = ", ".join(
         f"count(*) FILTER (WHERE {condition}) AS {name}"
         for name, condition in conditions.items()
@@ -122,16 +138,15 @@ async def counted(
     names, places = (
         sql.missing(rule.condition) if unknown == "held" else ([], "NULL::int[]")
     )
-    lacks = ", ".join(
-        f"count(*) FILTER (WHERE {conditions['held']} AND {place} = ANY ({places}))"
-        for place in range(len(names))
+    counts = ", ".join(
+        f"count(*) FILTER (WHERE {place} = ANY (lacks))" for place in range(len(names))
     )
-    named = f"${len(sql.parameters) + 1}::text[]"
-    missing = f"jsonb_object({named}, ARRAY[{lacks}]::text[]) AS missing"
+    fires = sql.fires(rule)
     return await connection.fetch(
-        f"SELECT c.unit, {wanted}, {missing} FROM ingest.published_case c"
-        " WHERE c.decided_on <= $1::date AND ($2::text[] IS NULL OR c.unit = ANY ($2))"
-        f" AND {scope} IS NOT FALSE GROUP BY c.unit",
+        f"SELECT unit, {wanted}, jsonb_object(${len(sql.parameters) + 1}::text[],"
+        f"  ARRAY[{counts}]::text[]) AS missing FROM (SELECT unit, {fires} AS fires,"
+        f"   CASE WHEN {fires} IS NULL THEN {places} END AS lacks FROM {found} OFFSET 0)"
+        " judged GROUP BY unit",
         *sql.parameters,
         names,
         timeout=LONG,
@@ -193,4 +208,7 @@ async def members(
 
 def severity_of(order: int) -> Severity:
     """A severity by its place in their order."""
-    return list(Severity)[order]
+    return _SEVERITIES[order]
+
+
+_SEVERITIES = tuple(Severity)

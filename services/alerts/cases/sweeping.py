@@ -93,11 +93,11 @@ async def _spoken(
     found: list[tuple[Rule, Row]] = []
     for rule in rules:
         rows = await store.fired(connection, rule, day, units, MOST_NAMED)
-        found += [(rule, row) for row in rows if row["worst"] is not None]
+        found += [(rule, row) for row in rows if row["id"]]
         held = sum(row["held"] for row in rows)
         if held:
             swept.held[rule.id] = held
-    ids = sorted({row["worst"] for _, row in found})
+    ids = sorted({row["id"][0] for _, row in found})
     cases = await store.speakers(connection, day, ids)
     facts = {id: facts_of(case, day) for id, case in cases.items()}
     decided = dict(
@@ -109,7 +109,7 @@ async def _spoken(
     )
     spoken: dict[str, dict[str, Judged]] = {rule.id: {} for rule in rules}
     for rule, row in found:
-        worst = row["worst"]
+        worst = row["id"][0]
         for decision in decided[worst]:
             if decision.rule.id == rule.id:
                 one = _judged(row, cases[worst], facts[worst], decision)
@@ -128,20 +128,27 @@ def _judged(row: Row, case: Row, known: Facts, decision: Decision) -> Judged:
         None,
         known,
         {"members": row["total"]},
-        members=[_named(one) for one in row["first"]],
+        members=_named(row),
     )
     return Judged(subject, decision, verdict.trace)
 
 
-def _named(one: Mapping[str, object]) -> dict[str, object]:
-    order = one["severity"]
-    assert isinstance(order, int)
-    return {
-        "case": f"cas_{one['case']:013d}",
-        "case_no": one["case_no"],
-        "year": one["year"],
-        "severity": store.severity_of(order),
-    }
+def _named(row: Row) -> list[Mapping[str, object]]:
+    """The first of a unit's cases, by their names."""
+    first = zip(*(row[name] for name in _NAMES), strict=True)
+    return [
+        {
+            "case": f"cas_{id:013d}",
+            "case_no": case_no,
+            "year": year,
+            # As plain text, for whoever collects garbage then passes all of these by.
+            "severity": store.severity_of(order).value,
+        }
+        for id, case_no, year, order in first
+    ]
+
+
+_NAMES = ("id", "case_no", "year", "severity")
 
 
 def _move(

@@ -205,13 +205,16 @@ class Rule:
         return All(tuple(parts))
 
     @property
+    def judges_by(self) -> frozenset[str]:
+        """Every name that it reads of a row to judge it, and to say how bad that is."""
+        return names_in(self.condition).union(
+            *(names_in(r.condition.condition) for r in self.severity if r.condition)
+        )
+
+    @property
     def names(self) -> frozenset[str]:
-        """Every name that it reads of a row: to judge it, to say how bad that is, and
-        in its message."""
-        read = {*names_in(self.condition)}
-        for row in self.severity:
-            if row.condition is not None:
-                read |= names_in(row.condition.condition)
+        """Every name that it reads of a row: also in its message."""
+        read = {*self.judges_by}
         if self.message is not None:
             for template in (self.message.vi, self.message.en):
                 read |= {name for name, _ in places(template)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from services.alerts.domain.vocabulary import Bilingual, Printed
 
@@ -20,6 +21,13 @@ def places(template: str) -> Iterator[tuple[str, int]]:
         yield found[1], found.start()
 
 
+@lru_cache(maxsize=1000)
+def mentioned(message: Bilingual) -> frozenset[str]:
+    """Every name that a message fills in, in either language."""
+    templates = (message.vi, message.en)
+    return frozenset(name for each in templates for name, _ in places(each))
+
+
 def worded(message: Bilingual, values: Mapping[str, Printed]) -> dict[str, str]:
     """The message in both languages; what is not known says so."""
     return {
@@ -31,13 +39,26 @@ def worded(message: Bilingual, values: Mapping[str, Printed]) -> dict[str, str]:
 def _filled(
     template: str, values: Mapping[str, Printed], *, unknown: str, comma: str
 ) -> str:
-    def place(found: re.Match[str]) -> str:
-        value = values.get(found[1])
+    texts, names = _parts(template)
+    filled = [texts[0]]
+    for name, text in zip(names, texts[1:], strict=True):
+        value = values.get(name)
         if value is None:
-            return unknown
-        if isinstance(value, list):
-            return ", ".join(value)
-        text = str(value)
-        return text.replace(".", comma) if _DECIMAL.fullmatch(text) else text
+            filled.append(unknown)
+        elif isinstance(value, list):
+            filled.append(", ".join(value))
+        else:
+            filled.append(_written(str(value), comma))
+        filled.append(text)
+    return "".join(filled)
 
-    return _PLACE.sub(place, template)
+
+def _written(value: str, comma: str) -> str:
+    return value.replace(".", comma) if _DECIMAL.fullmatch(value) else value
+
+
+@lru_cache(maxsize=1000)
+def _parts(template: str) -> tuple[list[str], list[str]]:
+    """The texts around the places, one more than there are places, and their names."""
+    parts = _PLACE.split(template)
+    return parts[::2], parts[1::2]

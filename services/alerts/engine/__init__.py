@@ -13,28 +13,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Literal
 
 import structlog
 
-from services.alerts.domain.rules import Outcome, Rule, Verdict
+from services.alerts.domain.rules import Rule, Verdict
 from services.alerts.domain.vocabulary import VOCABULARY, Bilingual, Facts, Names
-from services.alerts.engine.batches import (
-    Alike,
-    Answers,
-    Batch,
-    DecidedBy,
-    Decision,
-    Pattern,
-    Place,
-    Why,
-)
-from services.alerts.engine.bulk import Sealing, Status, Statuses, judge_of
-from services.alerts.engine.durable import FactRefused, Translation
-from services.alerts.engine.native import CompiledRule
+from services.alerts.engine.batches import Answers, Batch, DecidedBy, Decision, Why
 from services.alerts.engine.process import WORKER, EngineMissing, Worker, WorkerDied
+from services.alerts.engine.readings import Counters, Readings
 
 __all__ = ["Counters", "DecidedBy", "Decision", "Engine", "Health", "Mode", "Why"]
 
@@ -44,27 +33,9 @@ BATCH: Final = 500
 RESTARTS_A_MINUTE: Final = 30
 _MINUTE: Final = 60.0
 _STARTING: Final = 5.0
-_PATTERNS: Final = 10_000
 _SHORTEST: Final = 0.2
 
 Mode = Literal["durable", "native"]
-
-
-@dataclass(slots=True)
-class Counters:
-    """What operators watch, since this engine was made."""
-
-    decisions: int = 0
-    disagreements: int = 0
-    restarts: int = 0
-    poison: int = 0
-    refused: int = 0
-
-    def add(self, other: Counters) -> None:
-        """Count what another engine counted too."""
-        for counter in fields(self):
-            more = getattr(other, counter.name)
-            setattr(self, counter.name, getattr(self, counter.name) + more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +69,16 @@ class Engine:
         self._missing: str | None = None
         self._worker: Worker | None = None
         self._asking = asyncio.Lock()
-        self._number = 0
-        self._load(())
+        self._readings = Readings((), names, self.counters)
 
     @property
     def rules(self) -> tuple[Rule, ...]:
-        return tuple(compiled.rule for compiled in self._compiled)
+        return self._readings.rules
 
     @property
     def native_only(self) -> Mapping[str, Bilingual]:
         """Rules that durable cannot be asked about, by id, with the reason."""
-        return self._translation.native_only
+        return self._readings.native_only
 
     @property
     def worker_pid(self) -> int | None:
@@ -125,7 +95,7 @@ class Engine:
         """The same, but the worker starts only when there is something to judge."""
         async with self._asking:
             await self._end_worker()
-            self._load(rules)
+            self._readings = Readings(rules, self._names, self.counters)
             self._missing = None
             self._started = False
             self._restarts.clear()
@@ -148,27 +118,27 @@ class Engine:
             return []
         async with self._asking:
             answers = Answers(await self._running_worker())
+            decided: list[Sequence[Decision]] = []
+            done = 0
             try:
                 batches = await self._asked(facts, answers)
                 # What is answered is compared while the worker goes on.
-                done = answers.count
-                decided = await self._compared(batches[:done], traced)
+                while (count := await answers.beyond(done)) > done:
+                    decided += await self._compared(batches[done:count], traced)
+                    done = count
                 await answers.complete()
             finally:
                 await answers.abandon()
             if answers.died is not None:
                 await self._lost(answers.died)
-            await self._settle(batches[answers.count :])
+            await self._settle(batches[done:])
             decided += await self._compared(batches[done:], traced)
             await self._running_worker()
             return decided
 
     def explain(self, rule_id: str, facts: Facts) -> Verdict | None:
         """What native says of one fact under one rule, with the whole trace."""
-        for compiled in self._compiled:
-            if compiled.rule.id == rule_id:
-                return compiled.explain(self._sealing.seal(facts, compiled.names))
-        raise KeyError(rule_id)
+        return self._readings.explain(rule_id, facts)
 
     def health(self) -> Health:
         """One line for an operator; `warn` when native decides alone."""
@@ -183,65 +153,28 @@ class Engine:
             return Health("warn", f"durable and native disagreed {n} times")
         return Health("ok", "durable and native decide together")
 
-    # Loading
-
-    def _load(self, rules: Sequence[Rule]) -> None:
-        self._compiled = [CompiledRule(rule) for rule in rules]
-        self._translation = Translation(rules)
-        self._sealing = Sealing(rules, self._names)
-        self._judge = judge_of(rules, self._sealing)
-        self._patterns: dict[Statuses, Pattern] = {}
-        for rule_id, reason in self._translation.native_only.items():
-            log.info("rule_native_only", rule=rule_id, reason=reason.en)
-
-    # The native reading, and what durable is to be asked
+    # Asking
 
     async def _asked(self, facts: Sequence[Facts], answers: Answers) -> list[Batch]:
         """Native's verdicts; meanwhile the worker answers what is sent already."""
+        alone = None
+        if self._mode == "native":
+            alone = Why.TURNED_OFF
+        elif self._missing is not None:
+            alone = Why.ENGINE_MISSING
         batches: list[Batch] = []
         for start in range(0, len(facts), BATCH):
             some = facts[start : start + BATCH]
-            batch = await asyncio.to_thread(self._natively, some)
+            batch = await asyncio.to_thread(self._readings.batch, some, alone)
             answers.ask(batch, batch.unanswered(), deadline=self._deadline)
             batches.append(batch)
+        answers.no_more()
         return batches
 
-    def _natively(self, facts: Sequence[Facts]) -> Batch:
-        known = self._patterns.get
-        patterns = [
-            known(statuses) or self._pattern(statuses)
-            for statuses in map(self._judge, facts)
-        ]
-        batch = Batch(facts, patterns, [None] * len(facts), [()] * len(facts))
-        self._phrase(batch)
-        return batch
-
-    def _pattern(self, statuses: Statuses) -> Pattern:
-        if len(self._patterns) >= _PATTERNS:
-            self._patterns.clear()
-        pattern = self._patterns[statuses] = Pattern(statuses, any(statuses))
-        return pattern
-
-    def _phrase(self, batch: Batch) -> None:
-        """Say the rows to durable, unless it cannot be asked at all."""
-        answer = Why.WORKER_DOWN
-        if self._mode == "native":
-            answer = Why.TURNED_OFF
-        elif self._missing is not None:
-            answer = Why.ENGINE_MISSING
-        fact, number = self._translation.fact, self._number
-        for place, pattern in enumerate(batch.patterns):
-            if not pattern.asked:
-                continue
-            batch.answers[place] = answer
-            if answer is not Why.WORKER_DOWN:
-                continue
-            try:
-                batch.lines[place] = fact(batch.facts[place], number + place)
-            except FactRefused:
-                self.counters.refused += 1
-                batch.answers[place] = Why.OUTSIDE_SAFE_SUBSET
-        self._number += len(batch.facts)
+    async def _compared(
+        self, batches: Sequence[Batch], traced: bool
+    ) -> list[Sequence[Decision]]:
+        return await asyncio.to_thread(self._readings.decisions, batches, traced=traced)
 
     # The worker
 
@@ -249,7 +182,7 @@ class Engine:
         """The worker, started if need be; None when there is none to be had."""
         if self._worker is not None:
             return self._worker
-        if self._mode == "native" or self._missing or not self._translation.shards:
+        if self._mode == "native" or self._missing or not self._readings.shards:
             return None
         if self._started and not self._may_restart():
             return None
@@ -261,7 +194,7 @@ class Engine:
         patience = max(self._deadline, _STARTING)
         try:
             self._worker = await Worker.start(
-                self._command, self._translation.shards, deadline=patience
+                self._command, self._readings.shards, deadline=patience
             )
         except EngineMissing as missing:
             self._missing = str(missing)
@@ -330,123 +263,10 @@ class Engine:
         answers = Answers(worker)
         try:
             answers.ask(batch, places, deadline=deadline)
+            answers.no_more()
             await answers.complete()
         finally:
             await answers.abandon()
         if answers.died is not None:
             await self._lost(answers.died)
         return answers.died is None
-
-    # The comparison
-
-    async def _compared(
-        self, batches: Sequence[Batch], traced: bool
-    ) -> list[Sequence[Decision]]:
-        return await asyncio.to_thread(self._decisions, batches, traced)
-
-    def _decisions(
-        self, batches: Sequence[Batch], traced: bool
-    ) -> list[Sequence[Decision]]:
-        decided = [
-            decisions for batch in batches for decisions in self._decided(batch, traced)
-        ]
-        self.counters.decisions += sum(map(len, decided))
-        return decided
-
-    def _decided(self, batch: Batch, traced: bool) -> Iterator[Sequence[Decision]]:
-        """What both readings say of a pattern is worked out once; only what fires or is
-        not known of a row takes words of its own."""
-        rows = zip(batch.patterns, batch.answers, batch.facts, strict=True)
-        for place, (pattern, answer, facts) in enumerate(rows):
-            alike = pattern.alike.get(answer) or self._alike(batch, place)
-            worded = alike.fired + alike.unknown if traced else alike.unknown
-            if not worded:
-                yield alike.decisions
-                continue
-            decisions = list(alike.decisions)
-            for n, index in worded:
-                decisions[n] = self._worded(index, decisions[n], facts, traced)
-            yield decisions
-
-    def _worded(
-        self, index: int, like: Decision, facts: Facts, traced: bool
-    ) -> Decision:
-        """The verdict with what is missing, and on request with the whole trace."""
-        compiled = self._compiled[index]
-        sealed = self._sealing.seal(facts, compiled.names)
-        verdict = compiled.explain(sealed) if traced else compiled.judge(sealed)
-        assert verdict is not None
-        return Decision(like.rule, verdict, like.decided_by, like.why)
-
-    def _alike(self, batch: Batch, place: int) -> Alike:
-        """Compared once for all rows of a pattern that durable answers the same; each
-        row is compared on its own where they differ, or its day has to be looked at."""
-        disagreements = self.counters.disagreements
-        alike, by_facts = self._by_both(batch, place)
-        if disagreements == self.counters.disagreements and not by_facts:
-            batch.patterns[place].alike[batch.answers[place]] = alike
-        return alike
-
-    def _by_both(self, batch: Batch, place: int) -> tuple[Alike, bool]:
-        """Both readings of a row, and whether it takes its facts to compare them."""
-        decisions: list[Decision] = []
-        fired: list[Place] = []
-        unknown: list[Place] = []
-        by_facts = False
-        for index, status in enumerate(batch.patterns[place].statuses):
-            if status is Status.OUT:
-                by_facts |= self._expect_silence(batch, place, index)
-                continue
-            why = self._why(batch, place, index, status)
-            if status is Status.UNKNOWN:
-                unknown.append((len(decisions), index))
-            elif status is not Status.FALSE:
-                fired.append((len(decisions), index))
-            rule = self._compiled[index].rule
-            decisions.append(_untraced(rule, status, why))
-        return Alike(tuple(decisions), tuple(fired), tuple(unknown)), by_facts
-
-    def _why(self, batch: Batch, place: int, index: int, status: Status) -> Why | None:
-        rule, answer = self._compiled[index].rule, batch.answers[place]
-        if answer is Why.TURNED_OFF or answer is Why.ENGINE_MISSING:
-            return answer
-        if rule.id in self._translation.native_only:
-            return Why.OUTSIDE_SAFE_SUBSET
-        if isinstance(answer, Why):
-            return answer
-        if (index in answer) is (status.severity is not None):
-            return None
-        self._disagreed(rule, batch, place, native=status)
-        return Why.DISAGREED
-
-    def _expect_silence(self, batch: Batch, place: int, index: int) -> bool:
-        """Durable must not match where native sees the row out of scope either; it
-        does not know from when to when a rule is in force. True when it matched."""
-        answer = batch.answers[place]
-        if isinstance(answer, Why) or index not in answer:
-            return False
-        compiled = self._compiled[index]
-        if compiled.in_force(self._sealing.seal(batch.facts[place])):
-            self._disagreed(compiled.rule, batch, place, native=Status.OUT)
-        return True
-
-    def _disagreed(
-        self, rule: Rule, batch: Batch, place: int, *, native: Status
-    ) -> None:
-        self.counters.disagreements += 1
-        log.error(
-            "readings_disagree",
-            rule=rule.id,
-            version=rule.version,
-            native=native.name,
-            durable=batch.answers[place],
-            fact=batch.lines[place],
-        )
-
-
-def _untraced(rule: Rule, status: Status, why: Why | None) -> Decision:
-    """The decision without a trace, and as if it were silent where it is unknown."""
-    severity = status.severity
-    outcome = Outcome.SILENT if severity is None else Outcome.FIRED
-    verdict = Verdict(outcome, (), severity)
-    return Decision(rule, verdict, "both" if why is None else "native", why)

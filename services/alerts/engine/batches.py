@@ -72,17 +72,23 @@ class Batch:
     """
 
     facts: Sequence[Facts]
+    """As the rules may read them."""
     patterns: Sequence[Pattern]
     lines: list[str | None]
     answers: list[Answer]
 
     def unanswered(self) -> list[int]:
         """The places of rows that were asked about in vain, or not yet."""
-        return [
-            place
-            for place, line in enumerate(self.lines)
-            if line is not None and self.answers[place] is Why.WORKER_DOWN
-        ]
+        down = Why.WORKER_DOWN
+        return [place for place, answer in enumerate(self.answers) if answer is down]
+
+    def answered(self, places: Sequence[int], answers: Sequence[Answer]) -> None:
+        """Take what durable says of these places."""
+        if len(places) == len(self.answers):
+            self.answers[:] = answers
+            return
+        for place, answer in zip(places, answers, strict=True):
+            self.answers[place] = answer
 
 
 Asked = tuple[Batch, Sequence[int], float]
@@ -98,18 +104,31 @@ class Answers:
         """How many of the batches that were asked about are answered."""
         self._worker = worker
         self._asked: asyncio.Queue[Asked | None] = asyncio.Queue()
+        self._came = asyncio.Event()
         self._reading = asyncio.create_task(self._read())
+        self._reading.add_done_callback(lambda _: self._came.set())
 
     def ask(self, batch: Batch, places: Sequence[int], *, deadline: float) -> None:
         if self._worker is None or self.died is not None:
             return
-        lines = [line for place in places if (line := batch.lines[place])]
-        if lines:
-            self._worker.send(lines)
+        if places:
+            self._worker.send([batch.lines[place] or "" for place in places])
         self._asked.put_nowait((batch, places, deadline))
 
-    async def complete(self) -> None:
+    def no_more(self) -> None:
+        """Say that nothing else will be asked."""
         self._asked.put_nowait(None)
+
+    async def beyond(self, count: int) -> int:
+        """How many batches are answered, as soon as these are more than so many, or
+        all that will be."""
+        while self.count <= count and not self._reading.done():
+            self._came.clear()
+            await self._came.wait()
+        return self.count
+
+    async def complete(self) -> None:
+        """Wait for all, when nothing else will be asked."""
         await self._reading
 
     async def abandon(self) -> None:
@@ -131,6 +150,6 @@ class Answers:
             except WorkerDied as died:
                 self.died = died
                 return
-            for place, answer in zip(places, answers, strict=True):
-                batch.answers[place] = answer
+            batch.answered(places, answers)
             self.count += 1
+            self._came.set()

@@ -1,4 +1,4 @@
-"""Every rule at once over one row: the native reading as one generated function.
+"""Every rule at once over rows: the native reading as one generated function.
 
 Judging rule by rule costs a dozen calls each; whole tables need it ten times faster.
 The function below is written from the typed tree alone (no text of a rule reaches
@@ -8,7 +8,7 @@ it but as a quoted constant) and tested to answer exactly as `native` does.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from enum import IntEnum
 from typing import Final
@@ -34,7 +34,8 @@ from services.alerts.domain.expressions import (
 )
 from services.alerts.domain.rules import Rule, Severity, SeverityRow
 from services.alerts.domain.vocabulary import VOCABULARY, Facts, Kind, Names, Value
-from services.alerts.engine.native import measure, reading
+from services.alerts.engine.columns import Columns, is_sound
+from services.alerts.engine.native import measure
 
 log = structlog.get_logger()
 
@@ -63,7 +64,8 @@ class Status(IntEnum):
 
 
 Statuses = tuple[Status, ...]
-Judge = Callable[[Facts], Statuses]
+Judge = Callable[[Iterable[Iterable[Value | None]]], Iterator[Statuses]]
+"""Columns of sealed values, in the order of their names → the statuses of each row."""
 
 
 class Sealing:
@@ -71,16 +73,21 @@ class Sealing:
 
     def __init__(self, rules: Sequence[Rule], names: Names) -> None:
         known = {**VOCABULARY, **names}
-        used = {"period.end"}
-        for rule in rules:
-            used |= names_in(rule.condition)
-            for row in rule.severity:
-                if row.condition is not None:
-                    used |= names_in(row.condition.condition)
+        used = {"period.end"}.union(*(rule.judges_by for rule in rules))
         self.types = {
             name: _TYPES.get(known[name].kind, int) if name in known else int
             for name in sorted(used)
         }
+
+    def columns(self, rows: Sequence[Facts]) -> tuple[Columns, Columns]:
+        """What the rules read of rows, as it is said and as it is sealed: the very same
+        where nothing is amiss."""
+        said = Columns.of(rows, self.types)
+        if all(is_sound(said.said[name], kind) for name, kind in self.types.items()):
+            sound = Columns(rows, said.said, sound=True)
+            return sound, sound
+        sealed = [self.seal(row) for row in rows]
+        return said, Columns.of(sealed, self.types)
 
     def seal(
         self, facts: Facts, names: Iterable[str] | None = None
@@ -110,7 +117,7 @@ def composed(text: str) -> str:
 
 
 def judge_of(rules: Sequence[Rule], sealing: Sealing) -> Judge:
-    """One function that judges a row by all of these rules."""
+    """One function that judges rows by all of these rules."""
     writer = _Writer(sealing)
     source = writer.function(rules)
     scope: dict[str, object] = dict(writer.constants)
@@ -120,33 +127,53 @@ def judge_of(rules: Sequence[Rule], sealing: Sealing) -> Judge:
 
 
 class _Writer:
-    """Writes the function, a line for each value and each distinct condition."""
+    """Writes the function: a line for each value, and a block for each scope."""
 
     def __init__(self, sealing: Sealing) -> None:
-        self.constants: dict[str, object] = {
-            "wrong": wrong,
-            "composed": composed,
-            **{status.name: status for status in Status},
-        }
-        self._types = sealing.types
+        self.constants: dict[str, object] = {status.name: status for status in Status}
+        self._values = {name: f"n{n}" for n, name in enumerate(sealing.types)}
         self._lines: list[str] = []
         self._variables: dict[object, str] = {}
         self._joins = 0
 
     def function(self, rules: Sequence[Rule]) -> str:
-        statuses = [self._rule(rule) for rule in rules]
-        body = [*self._lines, f"return ({', '.join(statuses)}{',' * bool(statuses)})"]
-        return "def judge(facts):\n    get = facts.get\n    " + "\n    ".join(body)
-
-    def _rule(self, rule: Rule) -> str:
-        in_force = self._in_force(rule)
-        where = self._shared(rule.where.condition) if rule.where else "True"
-        when = self._expression(rule.when.condition)
+        scopes: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for number, rule in enumerate(rules):
+            where = self._shared(rule.where.condition) if rule.where else "True"
+            status = f"s{number}", self._status(rule, where)
+            scopes.setdefault((where, self._in_force(rule)), []).append(status)
+        blocks = [
+            line
+            for (where, in_force), statuses in scopes.items()
+            for line in self._block(where, in_force, statuses)
+        ]
+        judged = "".join(f"s{number}, " for number in range(len(rules)))
+        body = [*self._lines, *blocks, f"yield ({judged})"]
         return (
-            f"OUT if {where} is False or not {in_force} else"
-            f" FALSE if (when := {when}) is False else"
-            f" {self._severity(rule.severity)} if when and {where} else UNKNOWN"
+            "def judge(columns):\n"
+            f"  for {', '.join(self._values.values())}, in zip(*columns):\n    "
+            + "\n    ".join(body)
         )
+
+    def _block(
+        self, where: str, in_force: str, statuses: Sequence[tuple[str, str]]
+    ) -> Iterator[str]:
+        """The rules of one scope: most rows are outside of most."""
+        yield f"if {where} is False or not {in_force}:"
+        yield "  " + " = ".join(name for name, _ in statuses) + " = OUT"
+        yield "else:"
+        for name, status in statuses:
+            yield f"  {name} = {status}"
+
+    def _status(self, rule: Rule, where: str) -> str:
+        """How a rule stands where its scope is not false."""
+        fires = f"({self._severity(rule.severity)} if {where} else UNKNOWN)"
+        condition = rule.when.condition
+        if isinstance(condition, Compare):
+            missing, holds = self._compared(condition)
+            return f"UNKNOWN if {missing} else {fires} if {holds} else FALSE"
+        when = f"(when := {self._expression(condition)})"
+        return f"FALSE if {when} is False else {fires} if when else UNKNOWN"
 
     def _severity(self, rows: Sequence[SeverityRow]) -> str:
         """The first that holds; the last always does."""
@@ -158,11 +185,11 @@ class _Writer:
         return f"({''.join(tests)}{rows[-1].severity.name})"
 
     def _in_force(self, rule: Rule) -> str:
-        start, end = rule.effective.start, rule.effective.end or date.max
-        day = self._value("period.end")
         known = self._variables.get(rule.effective)
         if known is not None:
             return known
+        start, end = rule.effective.start, rule.effective.end or date.max
+        day = self._values["period.end"]
         span = f"{start.toordinal()} <= {day} < {end.toordinal()}"
         return self._line(rule.effective, f"{day} is None or {span}")
 
@@ -179,8 +206,17 @@ class _Writer:
             return self._compare(condition)
         if isinstance(condition, Known):
             sign = "is not" if condition.wanted else "is"
-            return f"({self._value(condition.ref.name)} {sign} None)"
-        return self._computed(condition, reading(condition))
+            return f"({self._values[condition.ref.name]} {sign} None)"
+        return self._among(condition)
+
+    def _among(self, condition: Has | In) -> str:
+        value, sign = self._values[condition.ref.name], "in"
+        if not condition.wanted:
+            sign = "not in"
+        if isinstance(condition, Has):
+            return f"(None if {value} is None else {condition.text!r} {sign} {value})"
+        texts = "".join(f"{text!r}, " for text in condition.texts)
+        return f"(None if {value} is None else {value} {sign} ({texts}))"
 
     def _joined(self, condition: All | Either) -> str:
         decisive = str(isinstance(condition, Either))
@@ -196,19 +232,26 @@ class _Writer:
         return f"({' '.join(tests)} None if {unknown} else {otherwise})"
 
     def _compare(self, leaf: Compare) -> str:
+        missing, holds = self._compared(leaf)
+        return f"(None if {missing} else {holds})"
+
+    def _compared(self, leaf: Compare) -> tuple[str, str]:
+        """Whether anything is missing, and whether it holds where nothing is."""
         left, right = self._term(leaf.left), self._term(leaf.right)
         needed = dict.fromkeys((*self._needed(leaf.left), *self._needed(leaf.right)))
         missing = " or ".join(f"{name} is None" for name in needed)
-        return f"(None if {missing} else {left} {SIGNS[leaf.operator]} {right})"
+        return missing, f"{left} {SIGNS[leaf.operator]} {right}"
 
     def _term(self, term: Term) -> str:
         if isinstance(term, Const):
             return repr(term.value)
         if isinstance(term, Ref):
-            return self._value(term.name)
+            return self._values[term.name]
         if isinstance(term, Arithmetic):
             return f"({self._term(term.left)} {term.operator} {self._term(term.right)})"
-        return self._computed(term, measure(term))
+        if isinstance(term, Param):
+            return self._param(term)
+        return self._anniversary(term)
 
     def _needed(self, term: Term) -> list[str]:
         """The variables that must be known before a term can be computed."""
@@ -218,36 +261,30 @@ class _Writer:
             return [*self._needed(term.left), *self._needed(term.right)]
         return [self._term(term)]
 
-    def _value(self, name: str) -> str:
-        """The variable of a name, read and checked once for each row."""
-        known = self._variables.get(name)
-        if known is not None:
-            return known
-        variable = self._line(name, f"get({name!r})")
-        wanted = self._types[name].__name__
-        check = f"if type({variable}) is not {wanted}:"
-        self._lines.append(f"{check} {variable} = wrong({name!r}, {variable})")
-        if wanted == "str":
-            self._lines.append(f"else: {variable} = composed({variable})")
-        return variable
-
-    def _computed(
-        self,
-        source: Has | In | Param | Anniversary,
-        compute: Callable[[Facts], Value | None],
-    ) -> str:
-        """What `native` works out from the row; its names are checked first."""
-        known = self._variables.get(source)
-        if known is not None:
-            return known
-        needed = sorted(names_in(source))
-        values = [self._value(name) for name in needed]
-        function = f"compute{len(self.constants)}"
-        self.constants[function] = compute
-        facts = ", ".join(
-            f"{name!r}: {value}" for name, value in zip(needed, values, strict=True)
+    def _param(self, param: Param) -> str:
+        """The value in force on the period's last day; none before the first."""
+        day = self._values["period.end"]
+        values = "".join(
+            f"{value!r} if {day} >= {first_day} else "
+            for first_day, value in reversed(param.values)
         )
-        return self._line(source, f"{function}({{{facts}}})")
+        return self._once(param, f"None if {day} is None else {values}None")
+
+    def _anniversary(self, term: Anniversary) -> str:
+        """What `native` works out from the row; its names are checked first."""
+        known = self._variables.get(term)
+        if known is not None:
+            return known
+        function = f"compute{len(self.constants)}"
+        self.constants[function] = measure(term)
+        facts = "".join(
+            f"{name!r}: {self._values[name]}, " for name in sorted(names_in(term))
+        )
+        return self._line(term, f"{function}({{{facts}}})")
+
+    def _once(self, source: object, expression: str) -> str:
+        """Worked out once for each row, however many rules ask."""
+        return self._variables.get(source) or self._line(source, expression)
 
     def _line(self, source: object, expression: str) -> str:
         variable = f"v{len(self._lines)}"

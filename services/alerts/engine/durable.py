@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import product
+from dataclasses import replace
+from itertools import product, repeat
 from math import prod
 from typing import Final
 
@@ -39,11 +38,20 @@ from services.alerts.domain.rules import Rule
 from services.alerts.domain.vocabulary import (
     NUMERIC,
     Bilingual,
-    Facts,
     Kind,
     Value,
 )
+from services.alerts.engine.columns import Columns
 from services.alerts.engine.native import Measure, Reading, measure, reading
+from services.alerts.engine.saying import (
+    Attribute,
+    FactRefused,
+    Written,
+    flag,
+    number,
+    text,
+    writer_of,
+)
 
 Json = str | float | int | dict[str, "Json"] | list["Json"]
 Branch = tuple[Leaf, ...]
@@ -52,15 +60,7 @@ MAX_BRANCHES: Final = 16
 MAX_CONDITIONS: Final = 12
 MAX_ARITHMETIC: Final = 3
 MAX_ATTRIBUTES: Final = 200
-MAX_TEXT: Final = 1000
 SHARD: Final = 32
-
-_REMEMBERED: Final = 10_000
-_TYPES: Final[Mapping[Kind, type]] = {
-    Kind.TEXT: str,
-    Kind.FLAG: bool,
-    **dict.fromkeys(NUMERIC, int),
-}
 
 _ATTRIBUTE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _RESERVED: Final = frozenset({"sid", "id", "kind"})
@@ -86,36 +86,35 @@ class OutsideSafeSubset(Exception):
         self.reason = Bilingual(vi, en)
 
 
-class FactRefused(ValueError):
-    """A value that must not reach the engine: the fact is judged natively."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Field:
-    """One attribute of a fact: where its value comes from and how it is written."""
-
-    attribute: str
-    value: Measure
-    write: Callable[[Value], str]
-    name: str | None = None
-    """Of the fact that it is, where it is not worked out."""
-    type: type | None = None
-    """Of values that come again and again, and need not be written anew."""
-
-
 class Translation:
     """A set of rules in the engine's words, and the way to say facts to it."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.native_only: dict[str, Bilingual] = {}
-        self._fields: dict[str, _Field] = {}
+        self._fields: dict[str, Attribute] = {}
         self._derived: dict[Term | Leaf, str] = {}
         branches: list[tuple[str, Json]] = []
         for index, rule in enumerate(rules):
             branches.extend(self._rule(index, rule))
         self.shards = tuple(_sharded(branches))
-        self.fact = _spoken(list(self._fields.values()))
-        """One row, and its number, as the engine reads it. Raises FactRefused."""
+        self._written = [Written(field) for field in self._fields.values()]
+
+    @property
+    def names(self) -> Sequence[str]:
+        """What it reads of a row to say it."""
+        return [each.name for each in self._fields.values() if each.name is not None]
+
+    def lines(self, columns: Columns, first: int) -> list[str | None]:
+        """Rows as the engine reads them, numbered from `first`; None for a row of which
+        a value must not reach it: native judges that one alone."""
+        ids = [f'{{"id":"{first + place}"' for place in range(len(columns.rows))]
+        try:
+            texts = [written.column(columns) for written in self._written]
+        except FactRefused:
+            some = [written.where_it_may(columns) for written in self._written]
+            rows = zip(ids, *some, repeat("}"))
+            return [None if None in row else "".join(row) for row in rows]
+        return list(map("".join, zip(ids, *texts, repeat("}"))))
 
     def _rule(self, index: int, rule: Rule) -> list[tuple[str, Json]]:
         kept = dict(self._fields), dict(self._derived)
@@ -183,13 +182,13 @@ class Translation:
     def _bound(self, term: Ref | Param | Anniversary) -> None:
         attribute = self._attribute(term)
         bound = _calculable(term)
-        self._fields[attribute] = replace(self._fields[attribute], write=_number(bound))
+        self._fields[attribute] = replace(self._fields[attribute], write=number(bound))
 
     def _attribute(self, term: Term) -> str:
         if isinstance(term, Ref):
             return self._named(term)
         if isinstance(term, (Param, Anniversary)):
-            return self._computed(term, measure(term), _writer(_kind(term)))
+            return self._computed(term, measure(term), writer_of(_kind(term)))
         raise OutsideSafeSubset(
             "Vế trái chỉ là phép tính, không có tên nào đứng riêng được.",
             "No name in the comparison can stand alone on one side.",
@@ -204,18 +203,18 @@ class Translation:
             )
         if attribute not in self._fields:
             self._add(
-                _Field(
+                Attribute(
                     attribute,
                     measure(ref),
-                    _writer(ref.kind),
+                    writer_of(ref.kind),
                     ref.name,
-                    _TYPES.get(ref.kind),
+                    lasting=ref.kind is not Kind.LIST,
                 )
             )
         return attribute
 
     def _flagged(self, leaf: Has | In) -> str:
-        return self._computed(leaf, _as_measure(reading(leaf)), _flag)
+        return self._computed(leaf, _as_measure(reading(leaf)), flag)
 
     def _computed(
         self, source: Term | Leaf, value: Measure, write: Callable[[Value], str]
@@ -225,56 +224,16 @@ class Translation:
         if attribute is None:
             attribute = f"derived__{len(self._derived)}"
             self._derived[source] = attribute
-            self._add(_Field(attribute, value, write))
+            self._add(Attribute(attribute, value, write))
         return attribute
 
-    def _add(self, field: _Field) -> None:
+    def _add(self, field: Attribute) -> None:
         if len(self._fields) >= MAX_ATTRIBUTES:
             raise OutsideSafeSubset(
                 f"Các quy tắc dùng quá {MAX_ATTRIBUTES} tên.",
                 f"The rules use more than {MAX_ATTRIBUTES} names.",
             )
-        self._fields[field.attribute] = field
-
-
-class _Texts(dict[Value, str]):
-    """What has been written of one attribute, by its value: few rates, points and
-    counts are not found again in the rows of a month."""
-
-    def __init__(self, attribute: str, write: Callable[[Value], str]) -> None:
-        self._head = f',"{attribute}":'
-        self._write = write
-
-    def __missing__(self, value: Value) -> str:
-        if len(self) >= _REMEMBERED:
-            self.clear()
-        text = self[value] = self.written(value)
-        return text
-
-    def written(self, value: Value | None) -> str:
-        """The attribute with its value; nothing where it is not known."""
-        return "" if value is None else self._head + self._write(value)
-
-
-def _spoken(fields: Sequence[_Field]) -> Callable[[Facts, int], str]:
-    """Writes every attribute of a row that is known, as one generated function: a call
-    or two for each would take as long as the engine does."""
-    scope: dict[str, object] = {}
-    parts = ["""'{"id":"'""", "str(number)", "'\"'"]
-    for n, field in enumerate(fields):
-        known = _Texts(field.attribute, field.write)
-        scope |= {f"measure{n}": field.value, f"known{n}": known}
-        scope[f"written{n}"] = known.written
-        if field.name is None or field.type is None:
-            parts.append(f"written{n}(measure{n}(facts))")
-            continue
-        # Of another type it could be equal to what is known: True is, to 1.
-        fits = f"type(value := get({field.name!r})) is {field.type.__name__}"
-        parts.append(f"known{n}[value] if {fits} else written{n}(value)")
-    body = f"get = facts.get; return ''.join(({', '.join(parts)}, '}}'))"
-    exec(compile(f"def fact(facts, number): {body}", "<facts>", "exec"), scope)
-    fact: Callable[[Facts, int], str] = scope["fact"]  # type: ignore[assignment]
-    return fact
+        self._fields[field.spelled] = field
 
 
 _ARITHMETIC: Final[Mapping[str, str]] = {"+": "$add", "-": "$sub", "*": "$mul"}
@@ -411,7 +370,7 @@ def _constant(const: Const) -> Json:
             raise OutsideSafeSubset("Hằng số quá lớn.", "A constant is too large.")
         return float(const.value)
     try:
-        _text(const.value)
+        text(const.value)
     except FactRefused as refusal:
         raise OutsideSafeSubset(
             f"Bộ máy không nhận văn bản {const.value!r}.", str(refusal)
@@ -425,45 +384,6 @@ def _sharded(branches: Sequence[tuple[str, Json]]) -> Iterable[str]:
         # Texts are compared as they are spelled: rules and facts must both be
         # written without escapes for letters beyond ASCII.
         yield json.dumps(shard, ensure_ascii=False)
-
-
-def _writer(kind: Kind) -> Callable[[Value], str]:
-    if kind in NUMERIC:
-        return _number(LARGEST_COUNT)
-    if kind is Kind.LIST:
-        return _there  # what it has is worked out; that it is there, the engine asks
-    return _flag if kind is Kind.FLAG else _text
-
-
-def _there(value: Value) -> str:
-    return "1.0"
-
-
-def _number(bound: int) -> Callable[[Value], str]:
-    """Always with a decimal point and never an exponent: a double on both sides."""
-
-    def write(value: Value) -> str:
-        if type(value) is not int or not -bound <= value <= bound:
-            raise FactRefused(f"no number within ±{bound}: {value!r}")
-        return f"{value}.0"
-
-    return write
-
-
-def _flag(value: Value) -> str:
-    if value is True:
-        return "1.0"
-    if value is False:
-        return "0.0"
-    raise FactRefused(f"no flag: {value!r}")
-
-
-def _text(value: Value) -> str:
-    if not isinstance(value, str) or len(value) > MAX_TEXT:
-        raise FactRefused(f"no text of at most {MAX_TEXT} characters: {value!r}")
-    if not value.isprintable() or not unicodedata.is_normalized("NFC", value):
-        raise FactRefused(f"no printable NFC text: {value!r}")
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _as_measure(judge: Reading) -> Measure:

@@ -82,10 +82,7 @@ class CompiledRule:
         self._when = reading(rule.when.condition)
         self._missing = lacking(rule.condition)
         self._trace = tuple(_traced(leaf) for leaf in leaves(rule.condition))
-        self.names = frozenset({"period.end"}).union(
-            names_in(rule.condition),
-            *(names_in(r.condition.condition) for r in rule.severity if r.condition),
-        )
+        self.names = rule.judges_by | {"period.end"}
         """What it reads of a row."""
         self._rows: tuple[tuple[Reading, Severity], ...] = tuple(
             (
@@ -118,6 +115,10 @@ class CompiledRule:
             return None
         trace = tuple(write(facts) for write in self._trace)
         return Verdict(verdict.outcome, verdict.missing, verdict.severity, trace)
+
+    def unknown(self, facts: Facts) -> Verdict:
+        """How a row stands of which it is known already that it cannot be judged."""
+        return self._stands(facts, None)
 
     def _stands(self, facts: Facts, judged: bool | None) -> Verdict:
         missing = () if judged else tuple(dict.fromkeys(self._missing(facts)))
@@ -292,29 +293,21 @@ def _arithmetic(term: Arithmetic) -> Measure:
 
 
 def lacking(condition: Condition) -> Callable[[Facts], list[str]]:
-    """Finds the names without which it cannot be judged; none where it can."""
-    judge = reading(condition)
+    """Finds the names without which it cannot be judged, where it cannot."""
     if isinstance(condition, (All, Either)):
-        parts = [lacking(part) for part in condition.parts]
-
-        def among(facts: Facts) -> list[str]:
-            if judge(facts) is not None:
-                return []
-            return [name for part in parts for name in part(facts)]
-
-        return among
+        parts = [(reading(part), lacking(part)) for part in condition.parts]
+        return lambda facts: [
+            name
+            for judge, missing in parts
+            if judge(facts) is None
+            for name in missing(facts)
+        ]
     needed = sorted(names_in(condition))
-
-    def find(facts: Facts) -> list[str]:
-        if judge(facts) is not None:
-            return []
-        unknown = [name for name in needed if facts.get(name) is None]
-        return unknown or out_of_force(condition)
-
-    return find
+    beyond = out_of_force(condition)
+    return lambda facts: [name for name in needed if facts.get(name) is None] or beyond
 
 
-def out_of_force(leaf: Condition) -> list[str]:
+def out_of_force(leaf: Leaf) -> list[str]:
     """What is unknown though everything named is known: a parameter that has no value
     for this period yet."""
     if not isinstance(leaf, Compare):

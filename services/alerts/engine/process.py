@@ -92,7 +92,7 @@ class Worker:
         if reply.get("batch") != self._answered or not isinstance(matched, list):
             raise await self._died()
         try:
-            answers = [self._rules[indexes] for indexes in matched]
+            answers = list(map(self._rules.__getitem__, matched))
         except (TypeError, AttributeError, ValueError):
             raise await self._died() from None
         if len(answers) != count:

@@ -45,6 +45,13 @@ class Sql:
         self._columns = columns
         self._places: dict[tuple[type, object], str] = {}
 
+    def over(self, columns: Columns) -> Sql:
+        """The same with other columns and these parameters, for another part of the
+        same statement."""
+        other = Sql(columns)
+        other.parameters, other._places = self.parameters, self._places
+        return other
+
     def scope(self, rule: Rule) -> str:
         """Whether a row is in a rule's scope, by its dates and its `where`."""
         day = self._columns["period.end"]

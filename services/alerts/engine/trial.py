@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from services.alerts.domain.rules import Rule
-from services.alerts.engine.durable import FactRefused, Translation
+from services.alerts.engine.columns import Columns
+from services.alerts.engine.durable import Translation
 from services.alerts.engine.process import WORKER, EngineMissing, Worker
 
 PATIENCE: Final = 10.0
@@ -39,10 +40,5 @@ async def bear(
 def _examples(translation: Translation, rules: Sequence[Rule]) -> list[str]:
     """The facts of every example as the worker reads them, and of a row without any."""
     facts = [{}, *(one.facts for rule in rules for one in rule.examples)]
-    lines = []
-    for number, each in enumerate(facts, start=1):
-        try:
-            lines.append(translation.fact(each, number))
-        except FactRefused:
-            continue
-    return lines
+    columns = Columns.of(facts, translation.names)
+    return [line for line in translation.lines(columns, 1) if line is not None]

@@ -4,7 +4,7 @@ It is started by its path and imports nothing else of ours.
 
 The first line is `{"shards": [...]}`, answered by `{"ready": true}` or by
 `{"missing": why}`. After that each batch is a line `{"batch": n, "bytes": k}`, then
-k bytes of facts, one on each line, answered by `{"batch": n, "matched": ["3,12", …]}`:
+k bytes of facts, one on each line, answered by `{"batch": n, "matched": ["3,12,", …]}`:
 for each fact the rules that match it, in any order, once for each branch that does.
 It ends when its input does. Nothing the library does to this process reaches another.
 """
@@ -67,32 +67,25 @@ def matcher(shards: list[str]) -> Match:
 
     assert_fact, retract_fact = library.assert_fact, library.retract_fact
     first, next_one = library.start_action_for_state, library.complete_and_start_action
+    matched, nothing = 0, 1
 
     def match(fact: str) -> str:
-        found: list[str] = []
+        found = ""
         for handle in handles:
             code, state = assert_fact(handle, fact)
-            if code == _MATCHED:
+            if code == matched:
                 started = first(handle, state)
                 action = started and started[1]
                 while action:
-                    found.append(_rule_index(action))
+                    # It reads {"r12_0":{"m":…}}: branch 0 of rule 12.
+                    found += action[3 : action.index("_")] + ","
                     action = next_one(handle, state)
-            elif code != _NOTHING:
+            elif code != nothing:
                 raise RuntimeError(f"assert_fact answered {code}")
             retract_fact(handle, fact)
-        return ",".join(found)
+        return found
 
     return match
-
-
-_MATCHED: Final = 0
-_NOTHING: Final = 1
-
-
-def _rule_index(action: str) -> str:
-    """An action reads {"r12_0":{"m":…}}: branch 0 of rule 12."""
-    return action[3 : action.index("_")]
 
 
 def _limit() -> None:

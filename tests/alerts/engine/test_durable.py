@@ -58,7 +58,8 @@ from services.alerts.domain.vocabulary import (
 from services.alerts.domain.watching import WORDS, Watch
 from services.alerts.engine import Decision, Engine, Why
 from services.alerts.engine.bulk import Sealing, Status, judge_of
-from services.alerts.engine.durable import FactRefused, Translation
+from services.alerts.engine.columns import Columns
+from services.alerts.engine.durable import Translation
 from services.alerts.engine.native import CompiledRule
 from services.alerts.rulebook import load_directory, load_text
 
@@ -167,10 +168,35 @@ def test_all_rules_at_once_are_judged_as_each_alone() -> None:
             judge_of(rules, sealing),
             [CompiledRule(rule) for rule in rules],
         )
-        for _ in range(200):
-            facts = some_facts(chance)
+        rows = [some_facts(chance) for _ in range(200)]
+        for facts, statuses in zip(
+            rows, together(sealing.columns(rows)[1].said.values()), strict=True
+        ):
             judged = [rule.judge(facts) for rule in alone]
-            assert list(map(known, together(facts), judged)) == judged, (seed, facts)
+            assert list(map(known, statuses, judged)) == judged, (seed, facts)
+
+
+def test_a_value_that_is_amiss_is_unknown_and_no_other_row_notices() -> None:
+    rules = [rule_of("rate > 1", "number"), rule_of('category == "tiền"', "text")]
+    rows: list[Facts] = [
+        {"rate": 101, "category": "tiền"},
+        {"rate": True, "category": "tie\u0302\u0300n"},
+        {"rate": 100, "category": 5},
+    ]
+    sealing = Sealing(rules, NAMES)
+
+    said, sealed = sealing.columns(rows)
+    sound, same = sealing.columns(rows[:1])
+
+    assert list(judge_of(rules, sealing)(sealed.said.values())) == [
+        (Status.MEDIUM, Status.MEDIUM),
+        (Status.UNKNOWN, Status.MEDIUM),
+        (Status.FALSE, Status.UNKNOWN),
+    ]
+    assert said.rows is rows
+    assert not said.sound
+    assert same is sound
+    assert sound.sound
 
 
 def some_rule(chance: random.Random, rule_id: str) -> Rule:
@@ -207,7 +233,9 @@ def test_a_rule_of_the_greatest_size_can_be_judged() -> None:
     deep = rule_of("(met or rate > 1 and " * 15 + "met" + ")" * 15, "deep")
     judge = judge_of([wide, deep], Sealing([wide, deep], NAMES))
 
-    assert judge({"met": False, "illustrative": True}) == (Status.MEDIUM, Status.FALSE)
+    rows = Sealing([wide, deep], NAMES).columns([{"met": False, "illustrative": True}])
+
+    assert list(judge(rows[1].said.values())) == [(Status.MEDIUM, Status.FALSE)]
 
 
 async def test_durable_and_native_agree_on_a_random_corpus() -> None:
@@ -452,14 +480,16 @@ def test_a_value_of_the_wrong_sort_never_reaches_the_engine(
         [rule_of('rate > 1 and enforceable > done + 1 and category == "a" and met')]
     )
 
-    with pytest.raises(FactRefused):
-        translation.fact({name: value}, 1)
+    rows = Columns.of([{name: value}, {"rate": 2}], translation.names)
+
+    assert translation.lines(rows, 1) == [None, '{"id":"2","rate":2.0}']
 
 
 def test_numbers_travel_as_doubles_and_never_with_an_exponent() -> None:
     translation = Translation([rule_of("due_vnd > 1 and met")])
 
-    line = translation.fact({"due_vnd": LARGEST_COUNT, "met": True, "rate": 1}, 7)
+    row = {"due_vnd": LARGEST_COUNT, "met": True, "rate": 1}
+    [line] = translation.lines(Columns.of([row], translation.names), 7)
 
     assert line == '{"id":"7","due_vnd":9007199254740991.0,"met":1.0}'
 
