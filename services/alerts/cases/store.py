@@ -43,19 +43,26 @@ def _written(day: str, facts: Mapping[str, str] = _FACTS) -> dict[str, str]:
 
 _KEY = ("unit", "id", "case_no", "year", "decided_on")
 _ONCE = _written("$1::date", {column: f"c.{column}" for column in COLUMNS.values()})
+_COSTLY = {*_COMPUTED, "previous_status", "not_enforceable_since"}
+"""Columns that take a look at other rows or into a list."""
 
 
-def _in_scope(sql: Sql, rule: Rule, also: str) -> str:
-    """The cases in a rule's scope, or of which that is not known, with what the rule
-    reads: fenced off, so that what is worked out of a case is worked out once, and no
-    order is thought of before it is asked for."""
+def _looked_at(sql: Sql, rule: Rule, also: str) -> tuple[str, Sql]:
+    """Which cases a rule is asked of, as an SQL FROM and WHERE, and how it asks them.
+
+    Where it reads what is costly, those in its scope are fenced off with all that it
+    reads, so that this is worked out once, however often the rule asks.
+    """
     read = {COLUMNS[name] for name in rule.judges_by & COLUMNS.keys()}
+    if not read & _COSTLY:
+        return f"ingest.published_case c WHERE {also}", sql
     columns = [f"{_FACTS[column]} AS {column}" for column in sorted(read - {*_KEY})]
-    return (
+    fenced = (
         f"(SELECT {', '.join([f'c.{name}' for name in _KEY] + columns)}"
         f" FROM ingest.published_case c WHERE {also}"
-        f" AND {sql.scope(rule)} IS NOT FALSE OFFSET 0) c"
+        f" AND {sql.scope(rule)} IS NOT FALSE OFFSET 0) c WHERE true"
     )
+    return fenced, sql.over(_ONCE)
 
 
 async def one_sweep(connection: Connection) -> None:
@@ -75,9 +82,11 @@ async def fired(
 
     One pass over the cases, of which none is written down on the way.
     """
-    sql = Sql(_written("$1::date"), [day, units, most])
-    found = _in_scope(sql, rule, "($2::text[] IS NULL OR c.unit = ANY ($2))")
-    sql = sql.over(_ONCE)
+    cases, sql = _looked_at(
+        Sql(_written("$1::date"), [day, units, most]),
+        rule,
+        "($2::text[] IS NULL OR c.unit = ANY ($2))",
+    )
     fires = sql.fires(rule)
     severity = sql.severity(rule.severity)
     if rule.unknown is Unknown.HOLD:
@@ -95,9 +104,11 @@ async def fired(
             "SELECT unit, count(severity)::int AS total,"
             f"  (count(*) - count(severity))::int AS held, {named}"
             "  FROM (SELECT *, row_number() OVER (PARTITION BY unit"
-            f"   ORDER BY {order}) AS place FROM (SELECT unit, id, case_no, year,"
-            f"    decided_on, ({severity})::smallint AS severity FROM {found}"
-            f"    WHERE {wanted}) found) placed"
+            f"   ORDER BY {order}) AS place FROM (SELECT {', '.join(_KEY)},"
+            # Fenced off from that order: for its sake the planner would fetch a million
+            # cases one by one by their keys.
+            f"    ({severity})::smallint AS severity FROM {cases} AND {wanted}"
+            "    OFFSET 0) found) placed"
             " GROUP BY unit ORDER BY unit",
             *sql.parameters,
             timeout=LONG,
@@ -117,13 +128,11 @@ async def counted(
 ) -> list[Row]:
     """(unit, fired, held, silent, missing) of the cases that there were by a day, as
     they stand; `missing` counts those held by each name that they lack."""
-    sql = Sql(_written("$1::date"), [day, units])
-    found = _in_scope(
-        sql,
+    cases, sql = _looked_at(
+        Sql(_written("$1::date"), [day, units]),
         rule,
         "c.decided_on <= $1::date AND ($2::text[] IS NULL OR c.unit = ANY ($2))",
     )
-    sql = sql.over(_ONCE)
     unknown = {
         Unknown.IGNORE: "silent",
         Unknown.HOLD: "held",
@@ -141,12 +150,12 @@ async def counted(
     counts = ", ".join(
         f"count(*) FILTER (WHERE {place} = ANY (lacks))" for place in range(len(names))
     )
-    fires = sql.fires(rule)
+    scope, fires = sql.scope(rule), sql.fires(rule)
     return await connection.fetch(
         f"SELECT unit, {wanted}, jsonb_object(${len(sql.parameters) + 1}::text[],"
         f"  ARRAY[{counts}]::text[]) AS missing FROM (SELECT unit, {fires} AS fires,"
-        f"   CASE WHEN {fires} IS NULL THEN {places} END AS lacks FROM {found} OFFSET 0)"
-        " judged GROUP BY unit",
+        f"   CASE WHEN {fires} IS NULL THEN {places} END AS lacks FROM {cases}"
+        f"   AND {scope} IS NOT FALSE OFFSET 0) judged GROUP BY unit",
         *sql.parameters,
         names,
         timeout=LONG,

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, TypeVar
 
 from services.alerts.domain.rules import Rule, Verdict
 from services.alerts.domain.vocabulary import Facts
@@ -39,6 +39,8 @@ class Decision:
 
 Answer = tuple[int, ...] | Why
 """The rules that durable says match, in order, or why it says nothing."""
+
+T = TypeVar("T")
 
 Place = tuple[int, int]
 """Of a decision among those of its row, and of its rule among all."""
@@ -82,13 +84,34 @@ class Batch:
         down = Why.WORKER_DOWN
         return [place for place, answer in enumerate(self.answers) if answer is down]
 
+    def said(self, places: Sequence[int]) -> list[str]:
+        """What durable is asked about these places."""
+        lines = self.lines
+        if len(places) < len(lines):
+            lines = [lines[place] for place in places]
+        return [line for line in lines if line is not None]
+
+    def put(
+        self,
+        places: Sequence[int],
+        lines: Sequence[str | None],
+        answers: Sequence[Answer],
+    ) -> None:
+        """Take what is to be asked about these places, and what is known so far."""
+        _put(self.lines, places, lines)
+        self.answered(places, answers)
+
     def answered(self, places: Sequence[int], answers: Sequence[Answer]) -> None:
         """Take what durable says of these places."""
-        if len(places) == len(self.answers):
-            self.answers[:] = answers
-            return
-        for place, answer in zip(places, answers, strict=True):
-            self.answers[place] = answer
+        _put(self.answers, places, answers)
+
+
+def _put(held: list[T], places: Sequence[int], new: Sequence[T]) -> None:
+    if len(places) == len(held):
+        held[:] = new
+        return
+    for place, one in zip(places, new, strict=True):
+        held[place] = one
 
 
 Asked = tuple[Batch, Sequence[int], float]
@@ -112,7 +135,7 @@ class Answers:
         if self._worker is None or self.died is not None:
             return
         if places:
-            self._worker.send([batch.lines[place] or "" for place in places])
+            self._worker.send(batch.said(places))
         self._asked.put_nowait((batch, places, deadline))
 
     def no_more(self) -> None:

@@ -49,6 +49,16 @@ class Counters:
             setattr(self, counter.name, getattr(self, counter.name) + more)
 
 
+class _Patterns(dict[Statuses, Pattern]):
+    """The patterns that have been seen."""
+
+    def __missing__(self, statuses: Statuses) -> Pattern:
+        if len(self) >= _PATTERNS:
+            self.clear()
+        pattern = self[statuses] = Pattern(statuses, any(statuses))
+        return pattern
+
+
 class Readings:
     """Rules that are loaded."""
 
@@ -59,7 +69,7 @@ class Readings:
         self._translation = Translation(rules)
         self._sealing = Sealing(rules, names)
         self._judge = judge_of(rules, self._sealing)
-        self._patterns: dict[Statuses, Pattern] = {}
+        self._patterns = _Patterns()
         self._number = 0
         for rule_id, reason in self.native_only.items():
             log.info("rule_native_only", rule=rule_id, reason=reason.en)
@@ -89,11 +99,8 @@ class Readings:
         """What native says of rows, and how to ask durable about them, unless there is
         a reason why native decides `alone`."""
         said, sealed = self._sealing.columns(facts)
-        known = self._patterns.get
-        patterns = [
-            known(statuses) or self._pattern(statuses)
-            for statuses in self._judge(sealed.said.values())
-        ]
+        judged = self._judge(sealed.said.values())
+        patterns = list(map(self._patterns.__getitem__, judged))
         batch = Batch(sealed.rows, patterns, [None] * len(facts), [()] * len(facts))
         asked = [place for place, pattern in enumerate(patterns) if pattern.asked]
         if alone is None:
@@ -103,21 +110,14 @@ class Readings:
                 batch.answers[place] = alone
         return batch
 
-    def _pattern(self, statuses: Statuses) -> Pattern:
-        if len(self._patterns) >= _PATTERNS:
-            self._patterns.clear()
-        pattern = self._patterns[statuses] = Pattern(statuses, any(statuses))
-        return pattern
-
     def _phrase(self, batch: Batch, said: Columns, asked: Sequence[int]) -> None:
         """Say these rows to durable; until it answers they count as not answered."""
         some = said if len(asked) == len(said.rows) else said.only(asked)
         lines = self._translation.lines(some, self._number)
         self._number += len(lines)
         down, refused = Why.WORKER_DOWN, Why.OUTSIDE_SAFE_SUBSET
-        for place, line in zip(asked, lines, strict=True):
-            batch.lines[place] = line
-            batch.answers[place] = refused if line is None else down
+        answers = [refused if line is None else down for line in lines]
+        batch.put(asked, lines, answers)
         self.counters.refused += lines.count(None)
 
     # The comparison
