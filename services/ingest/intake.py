@@ -15,6 +15,7 @@ from libs.common import strict_json
 from libs.common.periods import InvalidPeriod, Period
 from libs.common.problems import Fault, Text, escaped, unreadable_json
 from services.ingest.decoding import UNKNOWN_FIELD, type_fault
+from services.ingest.domain.columnwise import all_hold
 from services.ingest.domain.forms import findings
 from services.ingest.domain.reports import (
     COLUMNS,
@@ -171,10 +172,12 @@ def _report(
     for member, text in texts:
         if text is not None and _CONTROL.search(text):
             wrong.append(fault(index, f"/{member}", "control_character", _CONTROLS))
+    read = tuple(map(_row, sent.figures))
+    if period is not None and not wrong and _is_plain(sent, read, period, money_in):
+        return _whole(index, sent, period, read)
     rows: list[Row] = []
     seen: dict[tuple[str, str], int] = {}
-    for number, figure in enumerate(sent.figures):
-        row = _row(figure)
+    for number, (figure, row) in enumerate(zip(sent.figures, read, strict=True)):
         if seen.setdefault((row.measure, row.category), number) != number:
             same = _same_row(seen[row.cell])
             place = f"/figures/{number}"
@@ -192,21 +195,41 @@ def _report(
         rows.append(row)
     if period is None:
         return None
-    report = Report(
-        index,
-        sent.unit,
-        period.code,
-        tuple(rows),
-        Source(document, source.date, source.illustrative) if source else Source(),
-        sent.form,
-        sent.reason,
-    )
+    report = _whole(index, sent, period, tuple(rows))
     for severity, tell in findings(report):
         if severity == "error":
             wrong.append(tell())
         else:
             noted.append(tell)
     return report
+
+
+def _is_plain(
+    sent: ReportIn, rows: tuple[Row, ...], period: Period, money_in: str | None
+) -> bool:
+    """Whether nothing can be wrong with it or odd, as with nearly every report."""
+    return (
+        sent.form is None
+        and (money_in == "vnd" or all(row.measure != "money" for row in rows))
+        and all(figure.published_rate is None for figure in sent.figures)
+        and len({(row.measure, row.category) for row in rows}) == len(rows)
+        and all_hold(rows, period.end)
+    )
+
+
+def _whole(index: int, sent: ReportIn, period: Period, rows: tuple[Row, ...]) -> Report:
+    source = sent.source
+    return Report(
+        index,
+        sent.unit,
+        period.code,
+        rows,
+        Source(source.document, source.date, source.illustrative)
+        if source
+        else Source(),
+        sent.form,
+        sent.reason,
+    )
 
 
 _counts_of: Callable[[Any], tuple[int | None, ...]] = attrgetter(*COLUMNS)

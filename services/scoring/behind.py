@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from libs.common.database import Connection, Row
 from libs.common.periods import Period
 from services.scoring.heritage import line_of
-from services.scoring.past import MOVEMENTS, SERIES, TOUCHED
+from services.scoring.past import MOVEMENTS, SERIES, TOUCHED, renumbered
 from services.scoring.store import FIGURE_COLUMNS
 
 
@@ -152,11 +152,8 @@ async def targets_of(
 # units and of those that some unit came from, and of all others the last two.
 _THEIRS = """(idx >= 24 OR unit = ANY($5)
       OR unit = ANY(ARRAY(SELECT predecessor FROM platform.lineage)))"""
-_OF_SCORES = (
-    SERIES.replace(TOUCHED, _THEIRS)
-    .replace("$13", "$3")
-    .replace("$14", "$4")
-    .rstrip(",\n")
+_OF_SCORES = renumbered(SERIES.replace(TOUCHED, _THEIRS), {13: 3, 14: 4, 17: 6}).rstrip(
+    " ,\n"
 )
 _SCORED = ", ".join(
     f"('{name}', '{against}', m.{name} * 0.0001, {table}.{name}_twice * 0.00005,"
@@ -190,4 +187,5 @@ async def scores_of(
         [month.code for month in months],
         months[0].start if months else period.start,
         list(units),
+        list(range(1, len(months) + 1)),
     )

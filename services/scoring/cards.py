@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from services.scoring.heritage import line_of
 from services.scoring.past import (
+    AGAINST_PAST,
     JOINED,
     PAST,
     READ,
-    SERIES,
     TOGETHER,
     TOUCHED,
     WORKLOAD,
@@ -266,8 +266,8 @@ def _since_october(name: str) -> str:
 _FLOWS = ", ".join(_since_october(name) for name in ("done", *CUMULATIVE))
 
 CARDS = f"""
-WITH RECURSIVE {_TREE} {_SUMS} {_ROWS} {_PREVIOUS} {_RESTATED} {_TARGETS} {SERIES}
-{WORKLOAD} {TOGETHER}
+WITH RECURSIVE {_TREE} {_SUMS} {_ROWS} {_PREVIOUS} {_RESTATED} {_TARGETS}
+{AGAINST_PAST} {WORKLOAD} {TOGETHER}
 card (unit, measure, category, {", ".join(VALUES)}) AS (
 SELECT now.unit, now.measure, now.category, now.revision, now.illustrative,
   now.done, now.enforceable, now.done_basis, now.rate,

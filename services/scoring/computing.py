@@ -7,11 +7,13 @@ targets and tree were known at a moment, or as a dry run would have them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 from libs.common.database import Connection, Row
 from libs.common.periods import Period
+from services.scoring import store
 from services.scoring.cards import CARDS, VALUES
-from services.scoring.past import TOUCHED
+from services.scoring.past import HISTORY, REMEMBERED, TOUCHED
 from services.scoring.store import Cells, TargetRow
 
 _OURS = ", ".join(f"s.{name}" for name in VALUES)
@@ -40,10 +42,11 @@ WHEN NOT MATCHED THEN INSERT (period, unit, measure, category, {", ".join(VALUES
 
 
 _BESIDE = f"""
-{CARDS}
+{CARDS.replace(HISTORY, "pg_temp.history")}
 INSERT INTO pg_temp.computed (period, unit, measure, category, {", ".join(VALUES)})
 SELECT $1, card.* FROM card
 """
+_BESIDE_IT = REMEMBERED.replace(HISTORY, "pg_temp.history")
 
 # The rows that would change, and those that would be no more (all but their key null).
 _CHANGES = f"""
@@ -76,11 +79,20 @@ async def score(
     period: Period,
     targets: Sequence[TargetRow],
     cells: Cells | None = None,
+    *,
+    remembered: bool = False,
 ) -> None:
     """Write the scorecards of a period from the figures that stand, and no others.
 
-    With `cells` only those of these measures and categories: no other can change.
+    With `cells` only those of these measures and categories: no other can change. What
+    the months before say of each unit may be `remembered` where none of them changed.
     """
+    await connection.execute(_PLANNED)
+    if not remembered:
+        await _forget(connection, period, cells)
+        # A month that nobody reported yet hears nothing of those before it.
+        if await store.is_reported(connection, period.code):
+            await _remember(connection, REMEMBERED, period, cells)
     await _run(connection, _SCORE, period, targets, cells)
 
 
@@ -95,6 +107,12 @@ async def compute(
     await connection.execute(
         "CREATE TEMP TABLE computed (LIKE scoring.scorecard) ON COMMIT DROP"
     )
+    await connection.execute("DROP TABLE IF EXISTS pg_temp.history")
+    await connection.execute(
+        f"CREATE TEMP TABLE history (LIKE {HISTORY}) ON COMMIT DROP"
+    )
+    await connection.execute(_PLANNED)
+    await _remember(connection, _BESIDE_IT, period, cells)
     await _run(connection, _BESIDE, period, targets, cells)
 
 
@@ -112,9 +130,9 @@ async def _run(
     targets: Sequence[TargetRow],
     cells: Cells | None,
 ) -> None:
-    await connection.execute(_PLANNED)
     last, previous = period.year_earlier(), period.month_before()
     months = [month.code for month in period.two_years()]
+    numbers = [13, 24, 25] if months else []
     await connection.execute(
         statement,
         period.code,
@@ -129,7 +147,41 @@ async def _run(
         [t.rate for t in targets],
         [t.operator for t in targets],
         [t.document for t in targets],
-        months,
-        Period.parse(months[0]).start if months else period.start,
+        [months[number - 1] for number in numbers],
+        _since(period),
+        *(cells or (None, None)),
+        numbers,
+    )
+
+
+async def _forget(connection: Connection, period: Period, cells: Cells | None) -> None:
+    await connection.execute(
+        f"DELETE FROM {HISTORY} WHERE period = $1 AND ($2::text[] IS NULL"
+        "  OR measure = ANY($2) AND 'all' = ANY($3))",
+        period.code,
         *(cells or (None, None)),
     )
+
+
+async def _remember(
+    connection: Connection, statement: str, period: Period, cells: Cells | None
+) -> None:
+    """Lay down what the months before one say of each unit."""
+    before = [month.code for month in period.two_years()[:-1]]
+    if not before or (cells is not None and "all" not in cells[1]):
+        return
+    await connection.execute(
+        statement,
+        period.code,
+        period.end,
+        before,
+        _since(period),
+        *(cells or (None, None)),
+        list(range(1, len(before) + 1)),
+    )
+
+
+def _since(period: Period) -> date:
+    """The first day of the two years that a month looks back at."""
+    months = period.two_years()
+    return months[0].start if months else period.start

@@ -8,6 +8,9 @@ lies from the median, in 1.4826 times the median distance from it (Hampel).
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 from services.scoring.heritage import line_of
 
 MOVEMENTS = ("reclassified", "separate_ledger", "entrusted", "done")
@@ -60,6 +63,11 @@ def _scores(against: str) -> str:
     )
 
 
+def renumbered(sql: str, numbers: Mapping[int, int]) -> str:
+    """The same for a statement whose parameters have other numbers."""
+    return re.sub(r"\$(\d+)", lambda m: f"${numbers.get(int(m[1]), int(m[1]))}", sql)
+
+
 def rate_of(of: str) -> str:
     """The published rate of a month, worked out only where it is compared."""
     return f"""CASE WHEN {of}.enforceable = 0 OR {of}.done > {of}.enforceable THEN NULL
@@ -76,14 +84,12 @@ _SHARE = """CASE WHEN enforceable <= to_enforce
       THEN scoring.hundredths(enforceable, to_enforce) END"""
 _STOCKS = "done, enforceable, published_rate, to_enforce, entrusted, separate_ledger"
 
-# $13 the months of two years, this one last; $14 the day before the first of them ended.
-# A month without a comparison neither breaks a run nor makes it longer. A unit that
-# others became looks back at all of their counts. Movements are in ten thousandths of
-# a percent; months follow each other within a working year, which October begins.
-SERIES = f"""
+# $13 months and $17 their numbers, of which this one is 25; $14 the day before the first
+# of two years ended. A unit that others became looks back at all of their counts.
+_MONTHS = f"""
 own_series AS MATERIALIZED (
   SELECT idx, right(month, 2)::int AS months, f.*, {_SHARE} AS share
-  FROM unnest($13::text[]) WITH ORDINALITY m (month, idx) CROSS JOIN LATERAL (
+  FROM unnest($13::text[], $17::int[]) m (month, idx) CROSS JOIN LATERAL (
     SELECT unit, measure, {_STOCKS}
     FROM scoring.rated_figure WHERE period = month AND category = 'all'
       AND measure IN ('cases', 'money') AND {TOUCHED} OFFSET 0) f),
@@ -99,17 +105,11 @@ inherited AS MATERIALIZED (
     AND (unit, measure, idx) NOT IN (SELECT unit, measure, idx FROM own_series)),
 series AS NOT MATERIALIZED (
   SELECT * FROM own_series UNION ALL SELECT * FROM inherited),
-compared AS (
-  SELECT s.unit, s.measure, s.idx, {rate_of("s")} < {rate_of("l")} AS below
-  FROM own_series s LEFT JOIN series l
-    ON l.unit = s.unit AND l.measure = s.measure AND l.idx = s.idx - 12 AND l.idx < 14
-  WHERE s.idx > 25 - right($1, 2)::int),
-runs AS (
-  SELECT unit, measure, count(*) FILTER (WHERE NOT broken) AS below FROM (
-    SELECT *, bool_or(NOT below) OVER (PARTITION BY unit, measure ORDER BY idx DESC)
-      AS broken
-    FROM compared WHERE below IS NOT NULL) c
-  GROUP BY unit, measure HAVING max(idx) = 25),
+"""
+
+# Movements are in ten thousandths of a percent; months follow each other within a
+# working year, which October begins.
+_MOVES = f"""
 moves AS MATERIALIZED (
   SELECT s.unit, s.measure, s.idx, 100 * (b.share - s.share) AS reclassified,
     scoring.ten_thousandths(s.separate_ledger - b.separate_ledger, s.to_enforce)
@@ -119,6 +119,8 @@ moves AS MATERIALIZED (
     {_flow("done")} AS month_done
   FROM series s LEFT JOIN series b ON b.unit = s.unit AND b.measure = s.measure
     AND b.idx = s.idx - 1 AND s.months > 1),
+"""
+_USUAL = f"""
 middle AS MATERIALIZED (
   SELECT unit, measure, {_MEDIANS},
     percentile_disc(0.5) WITHIN GROUP (ORDER BY month_done) AS usual_done
@@ -127,6 +129,8 @@ outlier AS (
   SELECT unit, measure, usual_done, {_TWICE}, {_FOURTHS} FROM middle JOIN (
     SELECT unit, measure, {_DISTANCES} FROM moves m JOIN middle USING (unit, measure)
     WHERE idx < 25 GROUP BY unit, measure) distance USING (unit, measure)),
+"""
+_PEERS = f"""
 alike AS MATERIALIZED (
   SELECT kind, moves.* FROM moves JOIN tree ON tree.period = $1 AND tree.code = moves.unit
   WHERE idx = 25),
@@ -136,12 +140,68 @@ peers AS (
   SELECT kind, measure, {_TWICE}, {_FOURTHS} FROM peers_middle JOIN (
     SELECT kind, measure, {_DISTANCES} FROM alike m JOIN peers_middle USING (kind, measure)
     GROUP BY kind, measure) distance USING (kind, measure)),
+"""
+SERIES = f"{_MONTHS} {_MOVES} {_USUAL} {_PEERS}"
+"""Movements of all months, and their medians and distances from them."""
+
+# A month without a comparison neither breaks a run nor makes it longer.
+_COMPARED = f"""
+compared AS (
+  SELECT s.unit, s.measure, s.idx, {rate_of("s")} < {rate_of("l")} AS below
+  FROM own_series s LEFT JOIN series l
+    ON l.unit = s.unit AND l.measure = s.measure AND l.idx = s.idx - 12 AND l.idx < 14
+  WHERE s.idx > 25 - right($1, 2)::int),
+"""
+_RUN_BEFORE = """
+run_before AS (
+  SELECT unit, measure, count(*) FILTER (WHERE NOT broken)::int AS below FROM (
+    SELECT *, bool_or(NOT below) OVER (PARTITION BY unit, measure ORDER BY idx DESC)
+      AS broken
+    FROM compared WHERE below IS NOT NULL AND idx < 25) c
+  GROUP BY unit, measure)
+"""
+
+HISTORY = "scoring.history"
+USUAL = (
+    "below",
+    "usual_done",
+    *(f"{name}_twice" for name in MOVEMENTS),
+    *(f"{name}_fourths" for name in MOVEMENTS),
+)
+"""What the months before one say of a unit: its run, its medians, its distances."""
+
+REMEMBERED = renumbered(
+    f"""
+WITH RECURSIVE tree AS MATERIALIZED (
+  SELECT $1::text AS period, code FROM platform.unit
+  WHERE valid_from <= $2 AND (valid_to IS NULL OR valid_to > $2)),
+{_MONTHS} {_MOVES} {_USUAL} {_COMPARED} {_RUN_BEFORE}
+INSERT INTO {HISTORY} (period, unit, measure, {", ".join(USUAL)})
+SELECT $1, unit, measure, coalesce(below, 0), {", ".join(USUAL[1:])}
+FROM outlier LEFT JOIN run_before USING (unit, measure)
+""",
+    {13: 3, 14: 4, 15: 5, 16: 6, 17: 7},
+)
+"""Lays it down: $3 the months before, $4 as $14, $5 and $6 the measures and categories,
+$7 the numbers of the months."""
+
+AGAINST_PAST = f"""
+{_MONTHS} {_COMPARED} {_MOVES} {_PEERS}
+history AS MATERIALIZED (
+  SELECT unit, measure, {", ".join(USUAL)} FROM {HISTORY} WHERE period = $1),
+runs AS (
+  SELECT c.unit, c.measure, CASE WHEN c.below THEN 1 + coalesce(history.below, 0) ELSE 0
+    END AS below
+  FROM compared c LEFT JOIN history USING (unit, measure)
+  WHERE idx = 25 AND c.below IS NOT NULL),
 past AS (
   SELECT m.unit, m.measure, {_scores("outlier")}, {_scores("peers")}, usual_done
   FROM alike m
-  LEFT JOIN outlier ON outlier.unit = m.unit AND outlier.measure = m.measure
+  LEFT JOIN history outlier ON outlier.unit = m.unit AND outlier.measure = m.measure
   LEFT JOIN peers ON peers.kind = m.kind AND peers.measure = m.measure),
 """
+"""Of this month, the one before and the same one of last year: movements and run, held
+against what is remembered of two years."""
 
 # Officers are those in force under a unit on the period's last day. One is held against
 # the others of the same unit, or where these are fewer than six, against all there are.

@@ -136,6 +136,32 @@ async def cells_of(
     return row["measures"], row["categories"]
 
 
+async def is_remembered(
+    connection: Connection, period: str, batches: Sequence[str], measures: Sequence[str]
+) -> bool:
+    """Whether what the months before a period say of its units still holds: it was
+    worked out for these measures, and none of these batches changed another period."""
+    remembered: bool = await connection.fetchval(
+        "SELECT NOT EXISTS (SELECT FROM ingest.published_report"
+        "  WHERE batch = ANY($2) AND period <> $1)"
+        " AND NOT EXISTS (SELECT FROM unnest($3::text[]) AS wanted (measure)"
+        "  WHERE measure IN ('cases', 'money') AND NOT EXISTS (SELECT FROM"
+        "   scoring.history h WHERE h.period = $1 AND h.measure = wanted.measure))",
+        period,
+        list(batches),
+        list(measures),
+    )
+    return remembered
+
+
+async def is_reported(connection: Connection, period: str) -> bool:
+    """Whether any unit reported this period."""
+    reported: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM ingest.published_report WHERE period = $1)", period
+    )
+    return reported
+
+
 async def cells_stored(connection: Connection, period: str) -> Cells:
     """The measures and the categories that a period's scorecards have."""
     row = await connection.fetchrow(

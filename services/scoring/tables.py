@@ -94,3 +94,16 @@ scorecard = Table(
         comment="the most loaded officer's work, in times the least loaded one's",
     ),
 )
+
+history = Table(
+    "history",
+    scoring,
+    Column("period", Text, primary_key=True),
+    Column("measure", Text, primary_key=True),
+    Column("unit", Text, primary_key=True),
+    Column("below", Integer, nullable=False, comment="months in a row, up to the last"),
+    Column("usual_done", BigInteger),
+    *(Column(f"{name}_twice", BigInteger) for name in MOVEMENTS),
+    *(Column(f"{name}_fourths", BigInteger) for name in MOVEMENTS),
+    comment="what the months before one say of a unit: it changes only when they do",
+)

@@ -29,10 +29,15 @@ async def rescore(
 
     What batches of reports changed can only change scorecards of the same measures and
     categories; None is a change of targets, tree or lineage, which may be anywhere.
+    Those that changed nothing but this period leave what the months before say of it.
     """
-    cells = batches and await store.cells_of(connection, batches, proposed=False)
     held = await _held(connection, period)
-    await computing.score(connection, period, held, cells or None)
+    if not batches:
+        await computing.score(connection, period, held)
+        return
+    cells = await store.cells_of(connection, batches, proposed=False)
+    remembered = await store.is_remembered(connection, period.code, batches, cells[0])
+    await computing.score(connection, period, held, cells, remembered=remembered)
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,3 +98,46 @@ async def test_only_periods_that_look_back_are_queued(
         "SELECT key FROM platform.event WHERE topic = 'figures.changed' ORDER BY key"
     )
     assert [row["key"] for row in keys] == queued
+
+
+async def test_what_earlier_months_say_is_worked_out_again_only_when_one_of_them_changes(
+    world: World,
+) -> None:
+    (await world.admin.put("/v1/units", json={"units": UNITS})).raise_for_status()
+    for done, month in ((2, "10"), (5, "11"), (9, "12")):
+        await send(world, report("all", done, f"2021M{month}"))
+    await send(world, report("all", 10, "2022M01"))
+    usual = (
+        "SELECT usual_done FROM scoring.scorecard"
+        " WHERE period = '2022M01' AND category = 'all'"
+    )
+    assert await world.owner.fetchval(usual) == 3  # of 3 and 4
+    # What only working it out again would put right.
+    await world.owner.execute("UPDATE scoring.history SET usual_done = 1000")
+
+    await send(world, report("all", 11, "2022M01"))
+    assert await world.owner.fetchval(usual) == 1000
+
+    await send(world, report("all", 4, "2021M10"))
+    assert await world.owner.fetchval(usual) == 1  # of 1 and 4
+
+
+async def test_nothing_is_remembered_for_a_month_that_nobody_reported(
+    world: World,
+) -> None:
+    (await world.admin.put("/v1/units", json={"units": UNITS})).raise_for_status()
+    # It is computed all the same: its last year changed.
+    await send(world, report("all", 5, "2021M01"))
+    assert not await world.owner.fetchval(
+        "SELECT count(*) FROM scoring.history WHERE period = '2022M01'"
+    )
+
+    # This one is too far from it to have it computed anew.
+    await send(world, report("all", 2, "2020M10"))
+    await send(world, report("all", 9, "2022M01"))
+    assert (
+        await world.owner.fetchval(
+            "SELECT usual_done FROM scoring.history WHERE period = '2022M01'"
+        )
+        is not None
+    )

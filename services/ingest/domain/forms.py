@@ -7,11 +7,12 @@ published table seen. What is only remembered or has known exceptions is a warni
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import partial
-from typing import Literal
+from operator import add, eq, le, sub
+from typing import Any, Literal
 
 from libs.common.periods import Period
 from libs.common.problems import Fault, Text
@@ -26,6 +27,9 @@ from services.ingest.domain.reports import (
 
 Counts = Sequence[int | None]
 """A row's counts in the order of COLUMNS, `done` as it is reckoned."""
+
+Column = Sequence[Any]
+"""One column of COLUMNS in several rows: whole numbers, None where a row lacks it."""
 
 Severity = Literal["error", "warning"]
 
@@ -83,6 +87,25 @@ class Identity:
             should -= counts[column] or 0
         holds = stands <= should if self.at_most else stands == should
         return None if holds else (stands, should)
+
+    def holds_in(self, given: Mapping[int, Column]) -> bool:
+        """Whether it holds in every row, or is silent in all of them.
+
+        `given` are the columns that the rows give, `left` among them. Raises TypeError
+        where one that is needed is not given by all.
+        """
+        if self._unless is not None and self._unless in given:
+            return None not in given[self._unless]
+        if not given.keys() >= {*self._plus, *self._minus}:
+            return True
+        first, *others = self._plus
+        should: Any = given[first]
+        for column in others:
+            should = map(add, should, given[column])
+        for column in (*self._minus, *self._maybe):
+            if column in given:
+                should = map(sub, should, given[column])
+        return all(map(le if self.at_most else eq, given[self._left], should))
 
     def __str__(self) -> str:
         signs = [f" + {name}" for name in self.plus]

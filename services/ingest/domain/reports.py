@@ -230,16 +230,18 @@ def changes(
     report: Report, stored: Mapping[tuple[str, str], Stored]
 ) -> tuple[Row, ...]:
     """The rows that differ from what stands; rows not mentioned stay as they are."""
-    return tuple(row for row in report.rows if _differs(row, report.source, stored))
-
-
-def _differs(
-    row: Row, source: Source, stored: Mapping[tuple[str, str], Stored]
-) -> bool:
-    before = stored.get(row.cell)
-    if before is None or row.removed:
-        return row.removed == (before is not None)
-    return (source.illustrative, row.published_rate, *row.counts) != before
+    illustrative = report.source.illustrative
+    changed: list[Row] = []
+    for row in report.rows:
+        measure, category, counts, rate, removed = row
+        before = stored.get((measure, category))
+        if (
+            removed == (before is not None)
+            if before is None or removed
+            else (illustrative, rate, *counts) != before
+        ):
+            changed.append(row)
+    return tuple(changed)
 
 
 Tell = Callable[[], Fault]
