@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from json import JSONDecodeError
-from operator import attrgetter
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from libs.common import strict_json
 from libs.common.periods import InvalidPeriod, Period
@@ -232,12 +232,13 @@ def _whole(index: int, sent: ReportIn, period: Period, rows: tuple[Row, ...]) ->
     )
 
 
-_counts_of: Callable[[Any], tuple[int | None, ...]] = attrgetter(*COLUMNS)
+_COUNTS = FigureIn.__struct_fields__.index(COLUMNS[0])
 _WITHDRAWN = COLUMNS.index("withdrawn")
 
 
 def _row(figure: Any) -> Row:
-    counts, removed = _counts_of(figure), False
+    counts: tuple[int | None, ...] = astuple(figure)[_COUNTS:]
+    removed = False
     if isinstance(figure.withdrawn, bool):
         counts = (*counts[:_WITHDRAWN], None, *counts[_WITHDRAWN + 1 :])
         removed = figure.withdrawn

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 
 from libs.common import lenses
 from libs.common.database import Connection
@@ -19,15 +20,18 @@ Cuts = Mapping[str, Sequence[Period]]
 """The cuts of a working year by unit, the nearest first."""
 
 
+_category = attrgetter("category")
+
+
 async def undeclared(connection: Connection, changed: Sequence[Changed]) -> Odd:
     """Categories that nobody declared: taken as they are, but often a slip."""
-    used = {row.category for one in changed for row in one.rows}
+    used = {name for one in changed for name in set(map(_category, one.rows))}
     unknown = used - await store.declared_categories(connection)
     odd = Odd()
     for one in changed if unknown else ():
         index, rows = one.report.index, one.report.rows
         if odd.is_full:
-            odd.more += sum(row.category in unknown for row in rows)
+            odd.more += sum(map(unknown.__contains__, map(_category, rows)))
             continue
         for number, row in enumerate(rows):
             if row.category in unknown:

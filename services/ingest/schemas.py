@@ -33,10 +33,12 @@ FigureIn: Any = msgspec.defstruct(
         ("measure", Literal[MEASURES]),
         ("category", Annotated[str, _CATEGORY], "all"),
         ("published_rate", str | None, None),
-        # One word, two uses: a count of the forms (thu hồi), or `true` to take
-        # the row back.
-        ("withdrawn", Count | bool | None, None),
-        *((name, Count | None, None) for name in COLUMNS if name != "withdrawn"),
+        # In the order of COLUMNS, so that a row's counts are its rest. One word has two
+        # uses: a count of the forms (thu hồi), or `true` to take the row back.
+        *(
+            (name, Count | bool | None if name == "withdrawn" else Count | None, None)
+            for name in COLUMNS
+        ),
     ],
     forbid_unknown_fields=True,
     frozen=True,
