@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import date
 from typing import Any
 
 import pytest
 
+from services.alerts.cases.sweeping import one_after_another
+from services.alerts.domain.watching import Watch
+from services.alerts.service import shipped_rules
 from tests.alerts.test_reports_owed import clock_at
 from tests.ingest.cases.sending import case, plant, unit
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 RULE = "enforceable-over-one-year"
+TODAY = date(2022, 3, 8)
 
 
 async def send(world: World, *cases: dict[str, Any]) -> dict[str, Any]:
@@ -181,3 +187,20 @@ async def test_the_last_verification_decides_however_the_days_are_sent(
     named = [(one["case_no"][0], one["severity"]) for one in found["members"]]
     assert named == [("3", "high"), ("2", "medium"), ("4", "medium")]
     assert (found["facts"]["members"], found["decided_by"]) == (3, "both")
+
+
+async def test_who_gives_up_a_sweep_can_go_on_with_its_connection(
+    planted: World,
+) -> None:
+    rules = [rule for rule, _ in shipped_rules() if rule.watches is Watch.CASE]
+    together = [[rule] for rule in rules if rule.effective.covers(TODAY)]
+    swept = planted.owner.transaction()
+    await swept.start()
+    sweeping = one_after_another(planted.owner, together, TODAY, None)
+
+    await anext(sweeping)
+    await asyncio.sleep(0)  # the database is asked about the second rule now
+    await sweeping.aclose()
+
+    await swept.rollback()
+    assert await planted.owner.fetchval("SELECT 1") == 1

@@ -6,7 +6,9 @@ durable and native, and speaks for the matter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -69,37 +71,70 @@ async def sweep(
     rules = [rule for rule in engine.rules if rule.effective.covers(day)]
     if not rules:
         return swept
-    spoken = await _spoken(connection, judge, rules, day, units, swept)
     moves = Moves(now, await working_days.calendar(connection))
     exempted = await duties.exempted(connection, [rule.id for rule in rules], day)
-    for rule in rules:
-        current = await store.open_matters(connection, rule.id, units)
-        wanted = {u for u in spoken[rule.id] if (rule.id, u) not in exempted}
-        for unit in sorted(current.keys() | wanted):
-            _move(rule, current.get(unit), spoken[rule.id].get(unit), moves, swept)
+    # Of whole tables each rule by itself: the next is asked while one is judged.
+    together = [[rule] for rule in rules] if units is None else [rules]
+    async with aclosing(one_after_another(connection, together, day, units)) as found:
+        async for some in found:
+            spoken = await _spoken(judge, some, day, swept)
+            for rule, current in some.current:
+                ours = spoken[rule.id]
+                wanted = {unit for unit in ours if (rule.id, unit) not in exempted}
+                for unit in sorted(current.keys() | wanted):
+                    _move(rule, current.get(unit), ours.get(unit), moves, swept)
     await moves.write(connection, OURSELVES)
     return swept
 
 
-async def _spoken(
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What some rules fire on, by unit; the worst cases, and the matters there are."""
+
+    rows: Sequence[tuple[Rule, Row]]
+    cases: Mapping[int, Row]
+    current: Sequence[tuple[Rule, Mapping[str, Row]]]
+
+
+async def one_after_another(
     connection: Connection,
-    judge: Judge,
-    rules: Sequence[Rule],
+    together: Sequence[Sequence[Rule]],
     day: date,
     units: Sequence[str] | None,
-    swept: Swept,
+) -> AsyncGenerator[Found]:
+    """Some rules after the others. The database looks for the cases of the next while
+    the caller goes on with these, and so must not ask it anything."""
+
+    async def fired(rules: Sequence[Rule]) -> list[tuple[Rule, Row]]:
+        return [
+            (rule, row)
+            for rule in rules
+            for row in await store.fired(connection, rule, day, units, MOST_NAMED)
+        ]
+
+    ahead = asyncio.create_task(fired(together[0]))
+    try:
+        for n, rules in enumerate(together, start=1):
+            rows = await ahead
+            worst = sorted({row["id"][0] for _, row in rows if row["id"]})
+            cases = await store.speakers(connection, day, worst)
+            current = [
+                (rule, await store.open_matters(connection, rule.id, units))
+                for rule in rules
+            ]
+            if n < len(together):
+                ahead = asyncio.create_task(fired(together[n]))
+            yield Found(rows, cases, current)
+    finally:
+        ahead.cancel()
+        await asyncio.gather(ahead, return_exceptions=True)
+
+
+async def _spoken(
+    judge: Judge, found: Found, day: date, swept: Swept
 ) -> Mapping[str, dict[str, Judged]]:
     """The worst case of each rule and unit, judged by both readings."""
-    found: list[tuple[Rule, Row]] = []
-    for rule in rules:
-        rows = await store.fired(connection, rule, day, units, MOST_NAMED)
-        found += [(rule, row) for row in rows if row["id"]]
-        held = sum(row["held"] for row in rows)
-        if held:
-            swept.held[rule.id] = held
-    ids = sorted({row["id"][0] for _, row in found})
-    cases = await store.speakers(connection, day, ids)
-    facts = {id: facts_of(case, day) for id, case in cases.items()}
+    facts = {id: facts_of(case, day) for id, case in found.cases.items()}
     decided = dict(
         zip(
             facts,
@@ -107,13 +142,15 @@ async def _spoken(
             strict=True,
         )
     )
-    spoken: dict[str, dict[str, Judged]] = {rule.id: {} for rule in rules}
-    for rule, row in found:
-        worst = row["id"][0]
-        for decision in decided[worst]:
-            if decision.rule.id == rule.id:
-                one = _judged(row, cases[worst], facts[worst], decision)
-                spoken[rule.id][row["unit"]] = one
+    spoken: dict[str, dict[str, Judged]] = {rule.id: {} for rule, _ in found.current}
+    for rule, row in found.rows:
+        if row["held"]:
+            swept.held[rule.id] = swept.held.get(rule.id, 0) + row["held"]
+        for worst in (row["id"] or ())[:1]:
+            for decision in decided[worst]:
+                if decision.rule.id == rule.id:
+                    one = _judged(row, found.cases[worst], facts[worst], decision)
+                    spoken[rule.id][row["unit"]] = one
     return spoken
 
 
