@@ -152,10 +152,14 @@ def _rate(count: int, took: float, limit: float, lost: int) -> Result:
 
 
 async def report(
-    http: httpx.AsyncClient, seconds: float, rate: float = RATE
+    http: httpx.AsyncClient, seconds: float, rate: float = RATE, under: str = "VN"
 ) -> dict[str, float]:
-    """Post so many events a second at a steady pace; when each batch was accepted."""
-    units = [unit["code"] for unit in tree()["units"]]
+    """Post so many events a second at a steady pace; when each batch was accepted.
+
+    They are of the whole country, or of the offices of one province.
+    """
+    told = [unit for unit in tree()["units"] if under in ("VN", unit["parent"])]
+    units = [unit["code"] for unit in told]
     first = date(2021, 10, 2)
     accepted: dict[str, float] = {}
 

@@ -21,7 +21,7 @@ LEASE = "30 seconds"
 IN_FLIGHT = 4
 """Posts at once to one subscription, so that a slow one slows nobody else."""
 
-AHEAD = 12
+AHEAD = 28
 """Leases beyond that, which a worker keeps at hand while it alone serves a subscription:
 none is posted until one of the others has ended."""
 

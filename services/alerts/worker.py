@@ -22,10 +22,10 @@ from services.alerts.sender import Outcome, Sender
 
 log = structlog.get_logger()
 
-MOST_AT_ONCE = 256
-"""Leases a worker holds; the sender has connections to post a quarter of them."""
+MOST_AT_ONCE = 512
+"""Leases a worker holds; the sender has connections to post an eighth of them."""
 
-GATHER_SECONDS, SETTLED_TOGETHER = 0.002, 8
+GATHER_SECONDS, SETTLED_TOGETHER = 0.002, 16
 """Posts that return together are settled together: one transaction costs about that."""
 
 STALE_SECONDS = 15.0
