@@ -37,6 +37,7 @@ ALLOWED = [
     *((role, "SELECT * FROM platform.audit, platform.audit_block") for role in EVERYONE),
     *((role, "SELECT * FROM platform.holding_back()") for role in EVERYONE),
     (ALERTS, "SELECT platform.next_audit_block()"),
+    *((role, "SELECT platform.settle('{}', '{}')") for role in (SCORING, ALERTS)),
     (INGEST, BATCH),
     (INGEST, UNIT),
     (INGEST, "UPDATE ingest.unit SET valid_to = '2030-01-01'"),
@@ -89,6 +90,7 @@ REFUSED = [
     *((role, f"{deed}") for role in EVERYONE for deed in ("UPDATE platform.audit SET actor = ''", "UPDATE platform.audit_block SET hash = ''", "DELETE FROM platform.audit", "DELETE FROM platform.audit_block", "TRUNCATE platform.audit")),
     *((role, "SELECT platform.note('x', 'x', 'x', '{}')") for role in EVERYONE),
     *((role, "SELECT platform.next_audit_block()") for role in (INGEST, SCORING)),
+    (INGEST, "SELECT platform.settle('{}', '{}')"),
     ("pg_monitor", "SELECT * FROM platform.holding_back()"),
     *(
         (role, f"CREATE TABLE {schema}.mine (n int)")

@@ -106,20 +106,6 @@ UPDATE platform.event SET attempts = attempts + 1, error = left($2, 2000),
 WHERE id = ANY($1) RETURNING batch, dead_at IS NOT NULL AS dead
 """
 
-_HOLD = """
-SELECT FROM platform.batch WHERE id = ANY($1) ORDER BY id COLLATE "C" FOR UPDATE
-"""
-_SETTLE = """
-UPDATE platform.batch b SET
-  scored_at = coalesce(scored_at, CASE WHEN NOT EXISTS (
-    SELECT FROM platform.event WHERE batch = b.id AND topic = ANY($2))
-    THEN platform.business_now() END),
-  evaluated_at = CASE WHEN NOT EXISTS (
-    SELECT FROM platform.event WHERE batch = b.id)
-    THEN platform.business_now() END
-WHERE id = ANY($1) RETURNING id, dry_run AND evaluated_at IS NOT NULL AS rehearsed
-"""
-
 
 async def publish(connection: Connection, news: Sequence[News]) -> None:
     """Insert events in the caller's transaction; NOTIFY reaches others at commit."""
@@ -194,12 +180,11 @@ async def _settle(connection: Connection, handled: Sequence[Event]) -> None:
     batches = sorted({event.batch for event in handled if event.batch})
     if not batches:
         return
-    # The row locks make the second of two last events see the first one gone.
-    await connection.execute(_HOLD, batches)
-    figures = [FIGURES_CHANGED, FIGURES_PROPOSED]
-    for row in await connection.fetch(_SETTLE, batches, figures):
-        if row["rehearsed"]:
-            await lenses.forget_proposals(connection, row["id"])
+    rehearsed = await connection.fetchval(
+        "SELECT platform.settle($1, $2)", batches, [FIGURES_CHANGED, FIGURES_PROPOSED]
+    )
+    for batch in rehearsed:
+        await lenses.forget_proposals(connection, batch)
 
 
 async def _put_back(

@@ -115,7 +115,7 @@ async def _migrations(database: Database) -> tuple[str, str]:
         there = await connection.fetchval(
             "SELECT EXISTS (SELECT FROM pg_tables"
             " WHERE schemaname = 'alerts' AND tablename = 'delivery')"
-            " AND to_regprocedure('platform.holding_back()') IS NOT NULL"
+            " AND to_regprocedure('platform.settle(text[], text[])') IS NOT NULL"
         )
     return ("ok", "applied") if there else ("fail", "run `dondoc migrate`")
 

@@ -29,9 +29,11 @@ async def tell_of_reports(
     """Say of each revision that a batch brought for the period beside it, and of each
     period that it closed."""
     reports = await store.reports_brought(connection, batches, periods)
-    closings = await store.closings_brought(connection, batches, periods)
     news = [messages.of_report(row, now) for row in reports]
-    news += [messages.of_closing(row, now) for row in closings if row["closed"]]
+    if not {row["batch"] for row in reports}.issuperset(batches):
+        # Who closes a period brings no report of it in the same batch.
+        closings = await store.closings_brought(connection, batches, periods)
+        news += [messages.of_closing(row, now) for row in closings if row["closed"]]
     await outbox.announce(connection, news)
 
 

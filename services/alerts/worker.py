@@ -25,8 +25,9 @@ log = structlog.get_logger()
 MOST_AT_ONCE = 512
 """Leases a worker holds; the sender has connections to post an eighth of them."""
 
-GATHER_SECONDS, SETTLED_TOGETHER = 0.002, 16
-"""Posts that return together are settled together: one transaction costs about that."""
+GATHER_SECONDS, SETTLED_TOGETHER = 0.02, 16
+"""Posts that return together are settled together: a transaction costs as much as
+several posts, and takes its turn among them."""
 
 STALE_SECONDS = 15.0
 """A lease that is older is not posted any more: it must outlast the post."""
