@@ -10,7 +10,7 @@ import pytest
 
 from services.alerts.cases.sweeping import one_after_another
 from services.alerts.domain.watching import Watch
-from services.alerts.service import shipped_rules
+from services.alerts.rulebook import shipped_rules
 from tests.alerts.test_reports_owed import clock_at
 from tests.ingest.cases.sending import case, plant, unit
 from tests.support.world import World
