@@ -13,7 +13,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
@@ -267,9 +267,6 @@ def _pool(tls: ssl.SSLContext) -> httpcore.AsyncConnectionPool:
 class _Dialler(httpcore.AsyncNetworkBackend):
     """Connects to one of the vetted addresses, whatever the name would say now."""
 
-    def __init__(self) -> None:
-        self._network = httpcore.AnyIOBackend()
-
     async def connect_tcp(
         self,
         host: str,
@@ -279,37 +276,41 @@ class _Dialler(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         addresses = _vetted.get()
-        *others, last = addresses
         share = timeout / len(addresses) if timeout else None
-        for address in others:
+        failed: Exception = httpcore.ConnectError("no address")
+        for address in addresses:
             try:
-                return _InOnePiece(
-                    await self._network.connect_tcp(str(address), port, share)
-                )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                continue
-        return _InOnePiece(await self._network.connect_tcp(str(last), port, share))
+                async with asyncio.timeout(share):
+                    return _Stream(*await asyncio.open_connection(str(address), port))
+            except TimeoutError as error:
+                failed = httpcore.ConnectTimeout(str(error))
+            except OSError as error:
+                failed = httpcore.ConnectError(str(error))
+        raise failed
 
 
-class _InOnePiece(httpcore.AsyncNetworkStream):
+class _Stream(httpcore.AsyncNetworkStream):
     """A connection that sends the head of a request together with its body.
 
     A packet for each would wake the subscriber twice, and wait twice for our turn.
     """
 
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
-        self._stream, self._held = stream, b""
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._reader, self._writer, self._held = reader, writer, b""
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
         self._held += buffer
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
         if self._held:
-            whole, self._held = self._held, b""
-            # Who answers before it has read everything may be heard all the same.
-            with suppress(httpcore.WriteError):
-                await self._stream.write(whole, timeout)
-        return await self._stream.read(max_bytes, timeout)
+            self._writer.write(self._held)
+            self._held = b""
+        try:
+            return await self._reader.read(max_bytes)
+        except OSError as error:
+            raise httpcore.ReadError(str(error)) from error
 
     async def start_tls(
         self,
@@ -317,11 +318,22 @@ class _InOnePiece(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> httpcore.AsyncNetworkStream:
-        secured = await self._stream.start_tls(ssl_context, server_hostname, timeout)
-        return _InOnePiece(secured)
+        secured = self._writer.start_tls(ssl_context, server_hostname=server_hostname)
+        try:
+            async with asyncio.timeout(timeout):
+                await secured
+        except TimeoutError as error:
+            await self.aclose()
+            raise httpcore.ConnectTimeout(str(error)) from error
+        except OSError as error:  # an alert, a reset, an end in mid-handshake
+            await self.aclose()
+            raise ssl.SSLError(f"no handshake: {error}") from error
+        return self
 
     def get_extra_info(self, info: str) -> object:
-        return self._stream.get_extra_info(info)
+        if info == "is_readable":  # what is idle and readable has been ended
+            return self._reader.at_eof() or self._writer.is_closing()
+        return self._writer.get_extra_info(info)
 
     async def aclose(self) -> None:
-        await self._stream.aclose()
+        self._writer.transport.abort()
