@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from libs.common import clock, lenses
+from libs.common import clock, lenses, newcomers
 from libs.common.database import Connection, Database
 from libs.common.database import Row as Record
 from libs.common.events import (
@@ -172,6 +172,7 @@ async def _queue_from(connection: Connection, first: date | None) -> None:
     """Queue every reported period that ends on or after a day."""
     if first is None:
         return
+    await newcomers.look(connection)
     periods = await store.periods_with_reports(connection)
     touched = [p for p in periods if Period.parse(p).end >= first]
     await publish(
@@ -221,6 +222,7 @@ async def record(
             await store.keep_revisions(
                 connection, changed, batch=batch, author=principal.key, now=now
             )
+            await newcomers.come(connection, {r.report.period for r in changed}, batch)
         reported = await store.periods_with_reports(connection)
         noted = [
             odd,

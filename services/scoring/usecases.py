@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
-from libs.common import clock, keys, lenses, working_days
+from libs.common import clock, keys, lenses, newcomers, working_days
 from libs.common.clock import written
 from libs.common.database import Connection, Database
 from libs.common.events import FIGURES_CHANGED, News, publish
@@ -151,6 +151,7 @@ async def put_targets(
         now = await clock.business_now(connection)
         await store.keep_targets(connection, changed, principal.key, now)
         years = {t.year for t in changed}
+        await newcomers.look(connection)
         periods = await store.scored_periods(connection)
         touched = [p for p in periods if Period.parse(p).working_year in years]
         await publish(
