@@ -46,7 +46,7 @@ def test_a_rule_of_the_page_loads_with_its_examples(text: str) -> None:
 
 def test_the_page_s_mistake_is_said_as_it_says() -> None:
     (said,) = re.findall(r"```text\n(far-below-national.yaml:.*)\n```", RULES)
-    wrong = WRITTEN[0].replace("when: above_national <= -10 pp", "when: above_national <= 10 %")  # fmt: skip
+    wrong = WRITTEN[0].replace("when: above_national <= -10 pp", "when: above_national <= -10 %")  # fmt: skip
 
     with pytest.raises(RuleErrors) as caught:
         load_text(wrong, source="far-below-national.yaml")

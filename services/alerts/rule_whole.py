@@ -6,6 +6,20 @@ from collections.abc import Iterator, Mapping
 
 from yaml import Node
 
+from services.alerts.domain.expressions import (
+    All,
+    Arithmetic,
+    Compare,
+    Condition,
+    Const,
+    Either,
+    In,
+    Leaf,
+    Param,
+    Ref,
+    Term,
+    leaves,
+)
 from services.alerts.domain.reaching import follows, possible
 from services.alerts.domain.rules import (
     Closes,
@@ -16,10 +30,16 @@ from services.alerts.domain.rules import (
     Rule,
     Within,
 )
-from services.alerts.domain.vocabulary import Names
+from services.alerts.domain.vocabulary import Kind, Names
 from services.alerts.domain.watching import Watch
 from services.alerts.domain.wording import BESIDE, places
-from services.alerts.rule_nodes import Refused, absent, items_of, unknown_key
+from services.alerts.rule_nodes import (
+    Refused,
+    absent,
+    items_of,
+    pairs_of,
+    unknown_key,
+)
 
 
 def misfits(
@@ -28,6 +48,8 @@ def misfits(
     """Every reason why the parts of a rule do not make one."""
     yield from _of_due(rule, root, fields)
     yield from _of_groups(rule, fields)
+    yield from _of_params(rule, fields)
+    yield from _of_measure(rule, fields)
     yield from _of_severities(rule, fields)
     yield from _of_message(rule, fields, names)
     for number, one in enumerate(rule.inhibits):
@@ -115,6 +137,96 @@ def _of_groups(rule: Rule, fields: Mapping[str, Node]) -> Iterator[Refused]:
             "A rule of cases makes one matter of all cases of a unit.",
             "group_by: [unit]",
         )
+
+
+def _of_params(rule: Rule, fields: Mapping[str, Node]) -> Iterator[Refused]:
+    """A parameter that nothing asks for: a threshold that only seems to be one."""
+    if "params" not in fields:
+        return
+    used = {
+        term.name
+        for _, condition in _asked(rule)
+        for leaf in leaves(condition)
+        if isinstance(leaf, Compare)
+        for term in (*_terms(leaf.left), *_terms(leaf.right))
+        if isinstance(term, Param)
+    }
+    for name, (key, _) in pairs_of(fields["params"], "params").items():
+        if name not in used:
+            yield Refused(
+                key,
+                f"params.{name}",
+                f"Không điều kiện nào dùng tham số {name!r}.",
+                f"No condition asks for the parameter {name!r}.",
+                f'param("{name}")',
+            )
+
+
+def _of_measure(rule: Rule, fields: Mapping[str, Node]) -> Iterator[Refused]:
+    """Counts of a row of money are đồng, those of all other rows are cases."""
+    measures = {text for leaf in _always_asked(rule) for text in _measures(leaf)}
+    if not measures or ("money" in measures and len(measures) > 1):
+        return
+    wrong, right = (Kind.CASES, "vnd") if "money" in measures else (Kind.VND, "cases")
+    for key, condition in _asked(rule):
+        for leaf in leaves(condition):
+            if not isinstance(leaf, Compare):
+                continue
+            terms = [*_terms(leaf.left), *_terms(leaf.right)]
+            kinds = {t.kind for t in terms if isinstance(t, (Const, Param))}
+            counts = [t for t in terms if isinstance(t, Ref) and t.kind is Kind.COUNT]
+            for count in counts[:1] if wrong in kinds else ():
+                yield Refused(
+                    fields[key],
+                    key,
+                    f"Ở dòng {min(measures)}, {count.name} tính bằng {right}, không"
+                    f" phải {wrong.value}; mỗi dòng chỉ thấy số của mình.",
+                    f"On rows of {min(measures)}, {count.name} is in {right} and not in"
+                    f" {wrong.value}; a row sees its own counts only.",
+                    right,
+                )
+
+
+def _asked(rule: Rule) -> Iterator[tuple[str, Condition]]:
+    """Every condition of a rule, and under which key it stands."""
+    yield "when", rule.condition
+    for row in rule.severity:
+        if row.condition is not None:
+            yield "severity", row.condition.condition
+
+
+def _measures(leaf: Leaf) -> tuple[str, ...]:
+    """To which measures it keeps a rule; none where it does not ask for any."""
+    if isinstance(leaf, In) and leaf.wanted and leaf.ref.name == "measure":
+        return leaf.texts
+    if isinstance(leaf, Compare) and leaf.operator == "eq":
+        left, right = leaf.left, leaf.right
+        if (
+            isinstance(left, Ref)
+            and left.name == "measure"
+            and isinstance(right, Const)
+        ):
+            return (str(right.value),)
+    return ()
+
+
+def _always_asked(rule: Rule) -> Iterator[Leaf]:
+    """What every row on which the rule fires satisfies, as far as that is plain."""
+    parts = [rule.condition]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, All):
+            parts += part.parts
+        elif not isinstance(part, Either):
+            yield part
+
+
+def _terms(term: Term) -> Iterator[Term]:
+    """A term and those that it is made of."""
+    yield term
+    if isinstance(term, Arithmetic):
+        yield from _terms(term.left)
+        yield from _terms(term.right)
 
 
 def _of_severities(rule: Rule, fields: Mapping[str, Node]) -> Iterator[Refused]:

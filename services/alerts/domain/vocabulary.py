@@ -133,8 +133,8 @@ _WORDS: Final = (
     (
         "last_year.points",
         Kind.POINTS,
-        "Tăng, giảm so với cùng kỳ năm trước (điểm %)",
-        "Change from the same period last year, in points",
+        "Tăng (+), giảm (−) so với cùng kỳ năm trước (điểm %)",
+        "Points above (+) or below (−) the same period last year",
     ),
     (
         "shortfall.points",
