@@ -237,6 +237,7 @@ class Sender:
         self._stage, self._pause = stage, 1 / per_second
         self._together, self._first = together, first
         self._ending, self._resting = threading.Event(), threading.Event()
+        self._idle = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self.taken: dict[str, list[tuple[str, str]]] = {}
         self.answers: Counter[str] = Counter()
@@ -253,8 +254,11 @@ class Sender:
 
     @contextmanager
     def resting(self) -> Iterator[None]:
-        """Send nothing meanwhile, so that what was sent can come to its end."""
+        """Send nothing meanwhile, and have nothing on its way, so that what was sent can
+        come to its end."""
+        self._idle.clear()
         self._resting.set()
+        assert self._idle.wait(60), "a request that does not end"
         yield
         self._resting.clear()
 
@@ -264,6 +268,7 @@ class Sender:
             while not self._ending.is_set():
                 started = time.monotonic()
                 if self._resting.is_set():
+                    self._idle.set()
                     self._ending.wait(0.02)
                 elif self.send(client, number):
                     number += 1

@@ -189,7 +189,6 @@ def _at_rest(
 ) -> list[dict[str, Any]]:
     """What came, once everything that was sent has come to its end."""
     with sender.resting():
-        time.sleep(0.1)  # a request that is on its way
         here.leases_end()
         assert here.settled(seconds=PATIENCE), here.waiting()
         then()
