@@ -84,7 +84,7 @@ WITH RECURSIVE room AS MATERIALIZED (
   WHERE s.id = ANY($3) AND s.state = 'enabled'
     AND (s.paused_until IS NULL OR s.paused_until <= now())),
 due AS (
-  SELECT d.id, d.message, room.id AS subscription FROM room CROSS JOIN LATERAL (
+  SELECT d.id, d.message, room.id AS subscription, d.turn FROM room CROSS JOIN LATERAL (
     SELECT d.id, d.message, row_number() OVER () AS turn FROM ({_first(0)}
       UNION ALL {_first(1)}
       ORDER BY again, next_attempt_at, id LIMIT greatest(0, room.most)) d) d
@@ -120,6 +120,7 @@ SELECT due.id AS due, c.*, m.type, m.body, s.url, now() AS started_at,
 FROM due LEFT JOIN claimed c ON c.id = due.id
 JOIN alerts.message m ON m.id = due.message
 JOIN alerts.subscription s ON s.id = due.subscription
+ORDER BY due.turn, due.subscription
 """
 
 

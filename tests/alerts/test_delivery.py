@@ -410,6 +410,23 @@ async def test_workers_together_hold_no_more_than_the_cap_of_a_subscription(
     assert len(there.posts) == 3 * IN_FLIGHT
 
 
+@pytest.mark.parametrize("without", ["nestloop", "hashjoin", "mergejoin"])
+async def test_what_is_longest_due_goes_first_however_the_database_joins(
+    still_world: World, without: str
+) -> None:
+    await subscribed(still_world, "http://127.0.0.1:9/")
+    sent = [await told(still_world) for _ in range(7)]
+    await still_world.owner.execute(
+        "UPDATE alerts.delivery SET next_attempt_at = now() - id * interval '1 minute'"
+    )
+
+    async with still_world.database("alerts").transaction() as connection:
+        await connection.execute(f"SET LOCAL enable_{without} = off")
+        leased = await leases.claim(connection, "worker", 64)
+
+    assert [row["message"] for row in leased] == sent[::-1]
+
+
 async def test_a_subscription_that_one_worker_claims_is_passed_over_by_another(
     still_world: World,
 ) -> None:
