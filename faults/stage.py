@@ -159,8 +159,15 @@ class Stage:
         return {name: float(value) for name, value in lines}
 
     def leases_end(self) -> None:
-        """As if the 30 seconds of whoever died with leases had gone by."""
-        self.rows("UPDATE alerts.delivery SET next_attempt_at = now() WHERE state = 'leased'")  # fmt: skip
+        """As if the 30 seconds of whoever died with leases had gone by.
+
+        Subscriptions are locked first, in their order, as by whoever changes deliveries.
+        """
+        self.rows(
+            "WITH held AS MATERIALIZED (SELECT id FROM alerts.subscription ORDER BY id"
+            " FOR NO KEY UPDATE) UPDATE alerts.delivery SET next_attempt_at = now()"
+            " WHERE state = 'leased' AND subscription = ANY(ARRAY(SELECT id FROM held))"
+        )
 
     def stop(self) -> None:
         for child in self.running:

@@ -68,11 +68,11 @@ def told() -> Told:
             with Sender(here) as sender:
                 _kill(here, brood, found)
                 with sender.resting():
-                    here.settled(seconds=30)
+                    here.settled()
                 came += here.came()
                 _stop(here, brood, found)
                 with sender.resting():
-                    here.settled(seconds=30)
+                    here.settled()
                 stopping = here.came()
                 ids = [one["id"] for one in stopping]
                 found.twice_while_stopping = len(ids) - len(set(ids))
@@ -82,7 +82,6 @@ def told() -> Told:
                 came += here.came()
                 came += _hold_back(here, found)
                 came += _load(here, sender, found)
-            here.leases_end()  # of posts that were under way when the database went
             if not here.settled(seconds=60):
                 found.waiting = here.waiting()
             found.count = counted(here, sender, came + here.came())
@@ -161,6 +160,7 @@ def _hold_back(here: Stage, found: Told) -> list[dict[str, Any]]:
 
 def _load(here: Stage, sender: Sender, found: Told) -> list[dict[str, Any]]:
     """L1: the load by itself, to five subscribers, and beside batches of 500 reports."""
+    here.leases_end()  # of posts that were under way when the database went
     before = _at_rest(here, sender)
     _sent(sender)
     alone = _at_rest(here, sender, lambda: here.subscribe(*OTHERS))
@@ -189,7 +189,6 @@ def _at_rest(
 ) -> list[dict[str, Any]]:
     """What came, once everything that was sent has come to its end."""
     with sender.resting():
-        here.leases_end()
         assert here.settled(seconds=PATIENCE), here.waiting()
         then()
         return here.came()
