@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import getpass
 import json
 import os
@@ -67,18 +66,6 @@ def work(which: Annotated[Which, typer.Argument()] = Which.ALL) -> None:
         asyncio.run(_work(app, server))
 
 
-def _spare_the_collector() -> None:
-    """Let the collector of circles pass by what stays, and wait for more.
-
-    A national month makes some 200 000 values in one request, none of them in a
-    circle; looking through them, and through the whole program, takes as long as
-    reading them.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 20)
-
-
 async def _serve(
     app: FastAPI,
     listening: socket.socket,
@@ -91,7 +78,7 @@ async def _serve(
         print(f"dondoc at {address}, docs at {address}/docs")
         print("ready", flush=True)
 
-    _spare_the_collector()
+    process.spare_the_collector()
     tending = asyncio.create_task(process.tend(embedded))
     await process.Server(app, ready).serve([listening])
     tending.cancel()
@@ -102,6 +89,7 @@ async def _work(app: FastAPI, embedded: postgres.Server | None) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
+    process.spare_the_collector()
     tending = asyncio.create_task(process.tend(embedded))
     async with app.router.lifespan_context(app):
         print("ready", flush=True)

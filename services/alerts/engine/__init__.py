@@ -15,6 +15,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, Literal
 
 import structlog
@@ -30,6 +31,14 @@ __all__ = ["Counters", "DecidedBy", "Decision", "Engine", "Health", "Mode", "Why
 log = structlog.get_logger()
 
 BATCH: Final = 500
+"""Rows that are judged, asked about and answered together."""
+
+AT_A_STRETCH: Final = 25_000
+"""Rows times rules that are judged before the loop turns to others: a few ms. A thread
+would hinder the loop as much, as both want the interpreter, and take a quarter longer.
+"""
+
+_COMPARED_AT_A_STRETCH: Final = 100
 RESTARTS_A_MINUTE: Final = 30
 _MINUTE: Final = 60.0
 _STARTING: Final = 5.0
@@ -163,18 +172,24 @@ class Engine:
         elif self._missing is not None:
             alone = Why.ENGINE_MISSING
         batches: list[Batch] = []
-        for start in range(0, len(facts), BATCH):
-            some = facts[start : start + BATCH]
-            batch = await asyncio.to_thread(self._readings.batch, some, alone)
+        most = max(1, min(BATCH, AT_A_STRETCH // max(1, len(self.rules))))
+        for start in range(0, len(facts), most):
+            batch = self._readings.batch(facts[start : start + most], alone)
             answers.ask(batch, batch.unanswered(), deadline=self._deadline)
             batches.append(batch)
+            await asyncio.sleep(0)
         answers.no_more()
         return batches
 
     async def _compared(
         self, batches: Sequence[Batch], traced: bool
     ) -> list[Sequence[Decision]]:
-        return await asyncio.to_thread(self._readings.decisions, batches, traced=traced)
+        decided: list[Sequence[Decision]] = []
+        rows = self._readings.decided(batches, traced)
+        while some := list(islice(rows, _COMPARED_AT_A_STRETCH)):
+            decided += some
+            await asyncio.sleep(0)
+        return decided
 
     # The worker
 

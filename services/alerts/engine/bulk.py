@@ -25,7 +25,6 @@ from services.alerts.domain.expressions import (
     Const,
     Either,
     Has,
-    In,
     Known,
     Param,
     Ref,
@@ -126,6 +125,11 @@ def judge_of(rules: Sequence[Rule], sealing: Sealing) -> Judge:
     return judge
 
 
+def _all_known(variables: Iterable[str]) -> str:
+    """An expression that is true where each of these is known; empty for none."""
+    return " and ".join(f"{name} is not None" for name in dict.fromkeys(variables))
+
+
 class _Writer:
     """Writes the function: a line for each value, and a block for each scope."""
 
@@ -166,14 +170,21 @@ class _Writer:
             yield f"  {name} = {status}"
 
     def _status(self, rule: Rule, where: str) -> str:
-        """How a rule stands where its scope is not false."""
+        """How a rule stands where its scope is not false.
+
+        Two truth values do where all that it asks for is known, as it nearly always is.
+        """
         fires = f"({self._severity(rule.severity)} if {where} else UNKNOWN)"
         condition = rule.when.condition
-        if isinstance(condition, Compare):
-            missing, holds = self._compared(condition)
-            return f"UNKNOWN if {missing} else {fires} if {holds} else FALSE"
-        when = f"(when := {self._expression(condition)})"
-        return f"FALSE if {when} is False else {fires} if when else UNKNOWN"
+        decided = f"{fires} if {self._plainly(condition)} else FALSE"
+        known = _all_known(self._asked(condition))
+        if not known:
+            return decided
+        otherwise = "UNKNOWN"
+        if isinstance(condition, (All, Either)):
+            when = f"(when := {self._joined(condition)})"
+            otherwise = f"FALSE if {when} is False else {fires} if when else UNKNOWN"
+        return f"({decided}) if {known} else {otherwise}"
 
     def _severity(self, rows: Sequence[SeverityRow]) -> str:
         """The first that holds; the last always does."""
@@ -202,21 +213,9 @@ class _Writer:
         """A Python expression that is True, False or None."""
         if isinstance(condition, (All, Either)):
             return self._joined(condition)
-        if isinstance(condition, Compare):
-            return self._compare(condition)
-        if isinstance(condition, Known):
-            sign = "is not" if condition.wanted else "is"
-            return f"({self._values[condition.ref.name]} {sign} None)"
-        return self._among(condition)
-
-    def _among(self, condition: Has | In) -> str:
-        value, sign = self._values[condition.ref.name], "in"
-        if not condition.wanted:
-            sign = "not in"
-        if isinstance(condition, Has):
-            return f"(None if {value} is None else {condition.text!r} {sign} {value})"
-        texts = "".join(f"{text!r}, " for text in condition.texts)
-        return f"(None if {value} is None else {value} {sign} ({texts}))"
+        known = _all_known(self._asked(condition))
+        holds = self._plainly(condition)
+        return f"({holds} if {known} else None)" if known else holds
 
     def _joined(self, condition: All | Either) -> str:
         decisive = str(isinstance(condition, Either))
@@ -231,16 +230,33 @@ class _Writer:
         unknown = " or ".join(f"{name} is None" for name in held)
         return f"({' '.join(tests)} None if {unknown} else {otherwise})"
 
-    def _compare(self, leaf: Compare) -> str:
-        missing, holds = self._compared(leaf)
-        return f"(None if {missing} else {holds})"
+    def _plainly(self, condition: Condition) -> str:
+        """The same where all that is asked for is known: True or False."""
+        if isinstance(condition, (All, Either)):
+            word = " and " if isinstance(condition, All) else " or "
+            return f"({word.join(self._plainly(part) for part in condition.parts)})"
+        if isinstance(condition, Compare):
+            left, right = self._term(condition.left), self._term(condition.right)
+            return f"({left} {SIGNS[condition.operator]} {right})"
+        value = self._values[condition.ref.name]
+        if isinstance(condition, Known):
+            return f"({value} is {'not ' if condition.wanted else ''}None)"
+        sign = "in" if condition.wanted else "not in"
+        if isinstance(condition, Has):
+            return f"({condition.text!r} {sign} {value})"
+        texts = "".join(f"{text!r}, " for text in condition.texts)
+        return f"({value} {sign} ({texts}))"
 
-    def _compared(self, leaf: Compare) -> tuple[str, str]:
-        """Whether anything is missing, and whether it holds where nothing is."""
-        left, right = self._term(leaf.left), self._term(leaf.right)
-        needed = dict.fromkeys((*self._needed(leaf.left), *self._needed(leaf.right)))
-        missing = " or ".join(f"{name} is None" for name in needed)
-        return missing, f"{left} {SIGNS[leaf.operator]} {right}"
+    def _asked(self, condition: Condition) -> Iterator[str]:
+        """The variables that must be known before a condition is true or false."""
+        if isinstance(condition, (All, Either)):
+            for part in condition.parts:
+                yield from self._asked(part)
+        elif isinstance(condition, Compare):
+            yield from self._needed(condition.left)
+            yield from self._needed(condition.right)
+        elif not isinstance(condition, Known):
+            yield self._values[condition.ref.name]
 
     def _term(self, term: Term) -> str:
         if isinstance(term, Const):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from operator import itemgetter
 
 from services.alerts.domain.vocabulary import Facts, Value
 
-Column = list[Value | None]
+Column = Sequence[Value | None]
 """What each row says of one name; None where it is not known."""
 
 
@@ -25,7 +26,8 @@ class Columns:
     @classmethod
     def of(cls, rows: Sequence[Facts], names: Iterable[str]) -> Columns:
         """What these rows say of these names, right or wrong."""
-        return cls(rows, {name: _column(rows, name) for name in names})
+        wanted = list(names)
+        return cls(rows, dict(zip(wanted, _columns(rows, wanted), strict=True)))
 
     def only(self, places: Sequence[int]) -> Columns:
         """The rows in these places."""
@@ -36,11 +38,11 @@ class Columns:
         return Columns([self.rows[place] for place in places], said, self.sound)
 
 
-def _column(rows: Sequence[Facts], name: str) -> Column:
-    try:
-        return list(map(itemgetter(name), rows))
-    except KeyError:
-        return [row.get(name) for row in rows]
+def _columns(rows: Sequence[Facts], names: Sequence[str]) -> Sequence[Column]:
+    if rows and len(names) > 1:
+        with suppress(KeyError):
+            return list(zip(*map(itemgetter(*names), rows), strict=True))
+    return [[row.get(name) for row in rows] for name in names]
 
 
 def is_sound(column: Column, wanted: type) -> bool:

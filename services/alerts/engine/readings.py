@@ -1,12 +1,12 @@
 """Both readings of a set of rules, all but the worker: what native says of rows, what
 durable is to be asked, and what is decided when it has answered.
 
-Nothing here waits: it is called in threads, a batch at a time.
+Nothing here waits: whoever calls it turns to others between a batch and the next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -122,39 +122,37 @@ class Readings:
 
     # The comparison
 
-    def decisions(
-        self, batches: Sequence[Batch], *, traced: bool
-    ) -> list[Sequence[Decision]]:
-        """What is decided of each row."""
-        decided = [
-            decisions for batch in batches for decisions in self._decided(batch, traced)
-        ]
-        self.counters.decisions += sum(map(len, decided))
-        return decided
+    def decided(
+        self, batches: Iterable[Batch], traced: bool
+    ) -> Iterator[Sequence[Decision]]:
+        """What is decided of each row.
 
-    def _decided(self, batch: Batch, traced: bool) -> Iterator[Sequence[Decision]]:
-        """What both readings say of a pattern is worked out once; only what fires or is
-        not known of a row takes words of its own."""
-        rows = zip(batch.patterns, batch.answers, batch.facts, strict=True)
-        for place, (pattern, answer, facts) in enumerate(rows):
-            alike = pattern.alike.get(answer) or self._alike(batch, place)
-            worded = alike.fired + alike.unknown if traced else alike.unknown
-            if not worded:
-                yield alike.decisions
-                continue
-            decisions = list(alike.decisions)
-            for n, index in worded:
-                decisions[n] = self._worded(index, decisions[n], facts, traced)
-            yield decisions
+        What both readings say of a pattern is worked out once; only what fires or is
+        not known of a row takes words of its own.
+        """
+        for batch in batches:
+            rows = zip(batch.patterns, batch.answers, strict=True)
+            found = [pattern.alike.get(answer) for pattern, answer in rows]
+            for place, known in enumerate(found):
+                alike = known or self._alike(batch, place)
+                self.counters.decisions += len(alike.decisions)
+                worded = alike.fired + alike.unknown if traced else alike.unknown
+                if worded:
+                    yield self._worded(alike, worded, batch.facts[place], traced)
+                else:
+                    yield alike.decisions
 
     def _worded(
-        self, index: int, like: Decision, facts: Facts, traced: bool
-    ) -> Decision:
-        """The verdict with what is missing, and on request with the whole trace."""
-        compiled = self._compiled[index]
-        verdict = compiled.explain(facts) if traced else compiled.unknown(facts)
-        assert verdict is not None
-        return Decision(like.rule, verdict, like.decided_by, like.why)
+        self, alike: Alike, worded: Sequence[Place], facts: Facts, traced: bool
+    ) -> Sequence[Decision]:
+        """The verdicts with what is missing, and on request with the whole trace."""
+        decisions = list(alike.decisions)
+        for n, index in worded:
+            compiled, like = self._compiled[index], decisions[n]
+            verdict = compiled.explain(facts) if traced else compiled.unknown(facts)
+            assert verdict is not None
+            decisions[n] = Decision(like.rule, verdict, like.decided_by, like.why)
+        return decisions
 
     def _alike(self, batch: Batch, place: int) -> Alike:
         """Compared once for all rows of a pattern that durable answers the same; each
