@@ -572,6 +572,17 @@ sys.exit(worker.main())
     return [sys.executable, str(script)]
 
 
+async def test_nothing_of_a_fact_stays_behind(tmp_path: Path) -> None:
+    """One that stayed would have the same one refused when it comes again."""
+    twice = worker(tmp_path, "match(fact)")
+
+    async with running([RULE], command=twice) as engine:
+        decided = await engine.decide([dict(PROVINCE), dict(POISON)])
+
+    assert reasons(decided) == [None, None]
+    assert engine.counters.restarts == 0
+
+
 POISON = {**PROVINCE, "done": 666}
 RULE = rule_of('rate < last_year.rate and done > 0 and unit.kind == "province"')
 DIVISION = """if '"done":666.0' in fact:
