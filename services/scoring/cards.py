@@ -65,7 +65,10 @@ _COLUMNS = ", ".join(_SUMMED)
 # targets of the year as they hold for this period; $13 and $14 are of `past`; $15 and $16
 # the measures and categories that changed, null for all: no cell knows of another.
 _TREE = """
-slot (period, day) AS (VALUES ($1::text, $2::date), ($3, $4), ($5, $6)),
+-- The tree of an earlier cut matters only where anyone reported then.
+slot (period, day) AS (SELECT $1::text, $2::date
+  UNION ALL SELECT $3, $4 WHERE EXISTS (SELECT FROM figures_before)
+  UNION ALL SELECT $5, $6 WHERE EXISTS (SELECT FROM figures_previous)),
 standing AS MATERIALIZED (
   SELECT period, code, kind, parent FROM slot
   JOIN platform.unit ON valid_from <= day AND (valid_to IS NULL OR valid_to > day)),
@@ -116,6 +119,7 @@ def _unreported(figures: str, period: str) -> str:
     """The units of a cut that have units below them and did not report themselves."""
     return f"""SELECT period, code, measure, category, children
   FROM tree CROSS JOIN cell WHERE NOT is_bottom AND period = {period}
+    AND children <= (SELECT count(*) FROM {figures})
     AND (code, measure, category) NOT IN {_own(figures, period)}"""
 
 
@@ -136,10 +140,12 @@ reported AS NOT MATERIALIZED (
   UNION ALL SELECT $5, {_CELL}, {_COUNTS} FROM figures_previous),
 counted AS NOT MATERIALIZED (
   SELECT * FROM reported WHERE done IS NOT NULL AND enforceable IS NOT NULL),
-cell AS MATERIALIZED (SELECT DISTINCT measure, category FROM figures),
+cell AS MATERIALIZED (
+  SELECT measure, category, count(*) AS reports FROM figures GROUP BY measure, category),
+-- Where there are fewer reports than children, some way down ends without one.
 whole AS MATERIALIZED (
   SELECT period, code, measure, category, children FROM tree CROSS JOIN cell
-  WHERE NOT is_bottom AND period = $1
+  WHERE NOT is_bottom AND period = $1 AND children <= reports
   UNION ALL {_unreported("figures_before", "$3")}
   UNION ALL {_unreported("figures_previous", "$5")}),
 -- Mostly all children reported counts; only where some did not is there a way down.
