@@ -144,6 +144,55 @@ def test_a_mistake_in_the_file_says_where(
     assert says in result.output, result.output
 
 
+LATE = """
+rules: [below-last-year]
+tests:
+  - name: figures that come after the day on which the explanation was due
+    rates: {A/cases/2021: '45', A/cases/2022: '41.5'}
+    at: 2022-03-16
+    expect: [{rule: below-last-year, unit: A, period: 2022M01, fires: true, due: 2021-11-15}]
+    expect_events: [{type: escalation.overdue, unit: A}]
+  - then: {fast_forward: 90 days}
+    expect_events: []
+"""
+
+
+def test_a_matter_that_opens_after_its_deadline_is_overdue_at_once(
+    tmp_path: Path,
+) -> None:
+    result = ran(tmp_path, LATE)
+
+    assert result.exit_code == 0, result.output
+
+
+EVENTS = "    expect_events: [{type: escalation.overdue, unit: A}]\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        pytest.param(EVENTS, "", "overdue of A came, and no line says so", id="unlisted"),
+        pytest.param(EVENTS, EVENTS.replace("unit: A", "unit: B"), "of B did not come", id="of another"),
+        pytest.param("2022-03-16", "2021-11-15", "overdue of A did not come", id="the day itself"),
+        pytest.param("2022M01", "2019M01", "2018-10-31 is outside the rule's `effective`, from 2020-01-05", id="not in force"),
+        pytest.param("below-last-year, unit", "over, unit", "no rule of that name is tested", id="another rule"),
+    ],
+)  # fmt: skip
+def test_what_comes_at_once_is_held_against_the_file(
+    tmp_path: Path, old: str, new: str, says: str
+) -> None:
+    result = ran(tmp_path, LATE.replace(old, new))
+
+    assert result.exit_code == 1
+    assert says in result.output, result.output
+
+
+def test_others_may_come_at_once_where_others_are_allowed(tmp_path: Path) -> None:
+    result = ran(tmp_path, LATE.replace(EVENTS, "    allow_others: true\n"))
+
+    assert result.exit_code == 0, result.output
+
+
 CASES = """
 rules: [enforceable-over-one-year]
 tests:
