@@ -33,6 +33,7 @@ def test_check_says_who_decides_each_rule() -> None:
     assert result.exit_code == 0, result.output
     assert "ok: below-last-year@" in result.output
     assert "decided by durable and native" in result.output
+    assert "warning" not in result.output
 
 
 def test_check_names_every_fault_and_fails() -> None:
@@ -63,6 +64,48 @@ def test_check_says_what_could_stand_there(
 
     assert result.exit_code == 1
     assert says in result.output, result.output
+
+
+LATE_REPORT = """
+id: late-report
+version: 1
+title: {vi: Báo cáo chậm, en: A late report}
+basis: [{document: 06/2019/TT-BTP, date: 2019-11-21}]
+effective: {from: 2020-01-05}
+watches: missing_report
+when: not reported
+severity: [{is: high}]
+owes: report
+due: {within: 1}
+inhibits: [{rules: [below-last-year, below-lst-year], same: [unit, period]}]
+closes: data
+"""
+
+
+def test_check_warns_of_what_is_no_fault(tmp_path: Path) -> None:
+    file = tmp_path / "late-report.yaml"
+    file.write_text(LATE_REPORT, "utf-8")
+
+    result = rules("check", file)
+
+    assert result.exit_code == 0, result.output
+    assert f"{file}:12:38: inhibits[0].rules[1]: There is no rule" in result.output
+    assert "Write: below-last-year" in result.output
+    assert "no example on which the rule fires" in result.output
+    assert "no example on which the rule does not fire" in result.output
+    assert result.output.count("warning: ") == 3
+
+
+def test_a_rule_may_inhibit_another_of_its_folder(tmp_path: Path) -> None:
+    text = (RULES / "below-last-year.yaml").read_text("utf-8")
+    mine = text.replace("id: below-last-year", "id: below-lst-year", 1)
+    (tmp_path / "below-lst-year.yaml").write_text(mine, "utf-8")
+    (tmp_path / "late-report.yaml").write_text(LATE_REPORT, "utf-8")
+
+    result = rules("check", tmp_path)
+
+    assert result.exit_code == 0, result.output
+    assert "inhibits" not in result.output
 
 
 def test_a_file_that_is_not_there_is_said_once(tmp_path: Path) -> None:
