@@ -405,7 +405,7 @@ class _Parser:
 
     def _unit(self) -> str | None:
         token = self._peek()
-        named = token.kind == "name" and token.text not in KEYWORDS
+        named = token.kind == "name" and token.text.lower() not in KEYWORDS
         if token.text != "%" and not named:
             return None
         if token.text not in UNITS and token.text not in AGE_UNITS:
@@ -480,9 +480,11 @@ class _Parser:
             return Misread(
                 token.at, "Biểu thức bị cụt.", "The expression ends too early.", wanted
             )
+        word = token.text.lower()
+        small = word if word in KEYWORDS and word != token.text else None
         return Misread(
             token.at,
             f"Không đọc được {token.text!r} ở đây.",
             f"{token.text!r} is not expected here.",
-            wanted,
+            wanted or small,
         )

@@ -294,6 +294,21 @@ def test_an_operator_negated_or_turned_twice_is_itself(operator: Operator) -> No
         pytest.param("rate > 5)", 1, 9, None, id="no opening bracket"),
         pytest.param("rate = 5", 1, 6, "==", id="single equals"),
         pytest.param("rate > 5 && met", 1, 10, "and", id="and as in C"),
+        pytest.param("rate > 5 AND met", 1, 10, "and", id="and in capitals"),
+        pytest.param("measure == mony", 1, 12, '"money"', id="nearly, without quotes"),
+        pytest.param("cases == measure", 1, 1, '"cases"', id="a word first"),
+        pytest.param(
+            "claims == credit", 1, 11, 'claims has "credit"', id="a word and a list"
+        ),
+        pytest.param(
+            "credit in claims", 1, 1, 'claims has "credit"', id="a word in a list"
+        ),
+        pytest.param(
+            '"cases" in measure', 1, 1, 'measure == "cases"', id="a text in a text"
+        ),
+        pytest.param(
+            "measure in cases", 1, 1, '["cases"]', id="a list without brackets"
+        ),
         pytest.param("measure == 'cases'", 1, 12, '"…"', id="single quotes"),
         pytest.param('measure == "cases', 1, 12, None, id="no closing quote"),
         pytest.param("1 < rate < 5", 1, 10, "and", id="chained"),
