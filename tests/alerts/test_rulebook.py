@@ -223,6 +223,7 @@ MISTAKES = [
     ("never-true", 8, 7, "when", None),
     ("no-last-severity", 11, 3, "severity", "{is: medium}"),
     ("no-such-kind", 7, 21, "where", '"province"'),
+    ("no-such-parameter-value", 7, 21, "where", '"office"'),
     ("no-such-status", 7, 39, "where", '"suspended"'),
     ("not-a-condition", 8, 7, "when", "rate is known"),
     ("not-a-date", 8, 12, "when", '"2022-03-08"'),

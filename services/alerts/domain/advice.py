@@ -8,7 +8,6 @@ from services.alerts.domain.syntax import (
     Misread,
     NameNode,
     Node,
-    TextNode,
     TurnedNode,
     nearest,
 )
@@ -83,17 +82,17 @@ def turned(node: TurnedNode, names: Names) -> Misread:
     )
 
 
-def never(name: str, text: TextNode) -> Misread | None:
+def never(name: str, text: str, at: int) -> Misread | None:
     """A text that a name never is, where all that it can be are known."""
-    values = CLOSED.get(name, (text.value,))
-    if text.value in values:
+    values = CLOSED.get(name, (text,))
+    if text in values:
         return None
     listed = ", ".join(values)
-    near = nearest(text.value, values)
+    near = nearest(text, values)
     return Misread(
-        text.at,
-        f"{name} không bao giờ là {text.value!r}; có: {listed}.",
-        f"{name} is never {text.value!r}; there are: {listed}.",
+        at,
+        f"{name} không bao giờ là {text!r}; có: {listed}.",
+        f"{name} is never {text!r}; there are: {listed}.",
         f'"{near}"' if near else None,
     )
 

@@ -29,9 +29,11 @@ from services.alerts.domain.expressions import (
     In,
     Known,
     Operator,
+    Param,
     ParamTable,
     ParamValue,
     Ref,
+    Term,
     kind_of,
 )
 from services.alerts.domain.numerals import rewritten
@@ -150,7 +152,7 @@ class _Checker:
         texts = tuple(text.value for text in node.texts)
         ref = self._ref_of(node, Kind.TEXT, "in", "has", texts)
         for text in node.texts:
-            _refuse(never(ref.name, text))
+            _refuse(never(ref.name, text.value, text.at))
         return In(ref, texts, wanted)
 
     def _flag(self, node: Node, wanted: bool) -> Condition:
@@ -185,9 +187,13 @@ class _Checker:
         self._orderable(node, kind_of(first))
         if isinstance(first, Const) and isinstance(second, Const):
             raise constants(node.at)
-        for term, text in ((first, node.right), (second, node.left)):
-            if isinstance(term, Ref) and isinstance(text, TextNode):
-                _refuse(never(term.name, text))
+        for term, other, at in (
+            (first, second, node.right.at),
+            (second, first, node.left.at),
+        ):
+            if isinstance(term, Ref):
+                for text in _texts(other):
+                    _refuse(never(term.name, text, at))
         return Compare(op, first, second)
 
     def _orderable(self, node: CompareNode, kind: Kind) -> None:
@@ -329,6 +335,15 @@ def _by_age(node: CompareNode, op: Operator, left: Loose, right: Loose) -> Compa
     if isinstance(left.born, Const) and isinstance(left.on, Const):
         raise constants(node.at)
     return Compare(op, left.on, Anniversary(left.born, right.count, right.unit))
+
+
+def _texts(term: Term) -> list[str]:
+    """The texts that a constant is, or a parameter on some day."""
+    if isinstance(term, Param):
+        return [value for _, value in term.values if isinstance(value, str)]
+    if isinstance(term, Const) and isinstance(term.value, str):
+        return [term.value]
+    return []
 
 
 def _refuse(fault: Misread | None) -> None:
