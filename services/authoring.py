@@ -24,6 +24,7 @@ from services.alerts.desk.suites import read_suite
 from services.alerts.domain.rules import Rule
 from services.alerts.engine.durable import Translation
 from services.alerts.rule_nodes import Problem, Refused
+from services.alerts.rule_notes import notes
 from services.alerts.rulebook import RULES, RuleErrors, load_file
 from services.process import database
 from services.scoring.inbox import scores_asked
@@ -35,15 +36,25 @@ Files = Annotated[list[Path], typer.Argument(help="Files, or folders of them.")]
 
 @commands.command("check")
 def check_files(files: Files) -> None:
-    """Load rule files strictly: every fault with its line and what to write instead."""
+    """Load rule files strictly: every fault with its line and what to write instead.
+
+    Warnings refuse nothing: examples that are wanting, ids under `inhibits` that are
+    neither among these files nor shipped.
+    """
     faulty = False
-    for file in _yaml_files(files):
+    given = list(_yaml_files(files))
+    known = {file.stem for file in (*given, *RULES.glob("*.yaml"))}
+    for file in given:
         try:
-            typer.echo(_reading(load_file(file)))
+            rule = load_file(file)
         except RuleErrors as errors:
             faulty = True
             for problem in errors.problems:
                 _complain(problem)
+            continue
+        typer.echo(_reading(rule))
+        for note in notes(rule, file.read_text("utf-8"), str(file), known):
+            _complain(note, "warning: ")
     raise typer.Exit(1 if faulty else 0)
 
 
@@ -63,8 +74,8 @@ def _reading(rule: Rule) -> str:
     return f"ok: {rule.id}@{rule.version}: {examples}; decided by {by}"
 
 
-def _complain(problem: Problem) -> None:
-    typer.echo(str(problem), err=True)
+def _complain(problem: Problem, before: str = "") -> None:
+    typer.echo(f"{before}{problem}", err=True)
     typer.echo(f"    {problem.message.vi}", err=True)
 
 

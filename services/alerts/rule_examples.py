@@ -28,6 +28,7 @@ from services.alerts.domain.vocabulary import (
     Value,
     read,
 )
+from services.alerts.domain.watching import CLOSED
 from services.alerts.engine.native import CompiledRule
 from services.alerts.rule_nodes import (
     Refused,
@@ -38,6 +39,7 @@ from services.alerts.rule_nodes import (
     is_null,
     items_of,
     not_a_value,
+    not_among,
     pairs_of,
     text_of,
     unknown_key,
@@ -138,6 +140,8 @@ def fact_of(node: Node, word: Name, key: str) -> Value | None:
         texts = [text_of(each, key) for each in items_of(node, key, least=0)]
         return tuple(texts)
     text = text_of(node, key)
+    if text not in CLOSED.get(word.name, (text,)):
+        raise not_among(node, key, text, list(CLOSED[word.name]))
     try:
         return read(text, word.kind)
     except NotAValue:

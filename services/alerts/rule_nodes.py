@@ -13,8 +13,16 @@ from typing import Final, TypeVar
 import yaml
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
+from services.alerts.domain.numerals import rewritten
 from services.alerts.domain.syntax import nearest
-from services.alerts.domain.vocabulary import Bilingual, Kind, NotAValue, day
+from services.alerts.domain.vocabulary import (
+    HUNDREDTHS,
+    Bilingual,
+    Kind,
+    NotAValue,
+    day,
+)
+from services.alerts.rule_places import place_of
 
 MAX_BYTES: Final = 64 * 1024
 MAX_DEPTH: Final = 16
@@ -74,7 +82,7 @@ class Refused(Exception):
         self.key = key
         self.message = Bilingual(vi, en)
         self.hint = hint
-        self.place = place or _place(node)
+        self.place = place or place_of(node)
 
     def problem(self, file: str) -> Problem:
         return Problem(file, *self.place, self.key, self.message, self.hint)
@@ -124,18 +132,29 @@ def composed(text: str) -> Node:
     try:
         node = yaml.compose(text, _Loader)
     except yaml.YAMLError as fault:
-        raise _unreadable(fault) from None
+        raise _unreadable(fault, text) from None
     if node is None:
         raise Refused(None, "", "Tệp trống.", "The file is empty.")
     return node
 
 
-def _unreadable(fault: yaml.YAMLError) -> Refused:
+_QUOTED_FIRST: Final = re.compile(r"\s*(?:- )?[a-z_]+: +(\"[^\"']*\"[^']+)")
+
+
+def _unreadable(fault: yaml.YAMLError, text: str) -> Refused:
     mark = getattr(fault, "problem_mark", None)
     place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     why = getattr(fault, "problem", None) or "unreadable"
+    # To YAML, a value that begins with a quote ends with the next one.
+    line = "".join(text.splitlines()[place[0] - 1 : place[0]])
+    begun = _QUOTED_FIRST.fullmatch(line)
     return Refused(
-        None, "", f"YAML sai: {why}.", f"This is not YAML: {why}.", place=place
+        None,
+        "",
+        f"YAML sai: {why}.",
+        f"This is not YAML: {why}.",
+        f"'{begun[1]}'" if begun else None,
+        place=place,
     )
 
 
@@ -143,12 +162,6 @@ def _at_event(event: yaml.Event, vi: str, en: str) -> Refused:
     mark = event.start_mark
     place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     return Refused(None, "", vi, en, place=place)
-
-
-def _place(node: Node | None) -> tuple[int, int]:
-    if node is None:
-        return 1, 1
-    return node.start_mark.line + 1, node.start_mark.column + 1
 
 
 # Single values
@@ -283,17 +296,6 @@ def is_null(node: Node) -> bool:
     return isinstance(node, ScalarNode) and node.tag == "tag:yaml.org,2002:null"
 
 
-def place_within(node: Node, line: int, column: int) -> tuple[int, int]:
-    """Where in the file a place within a scalar's text is, as near as YAML tells."""
-    first_line, first_column = _place(node)
-    if getattr(node, "style", None) in ("|", ">"):
-        return first_line + line, column
-    if node.start_mark.line != node.end_mark.line:
-        return first_line, first_column
-    quote = 1 if getattr(node, "style", None) in ('"', "'") else 0
-    return first_line, first_column + quote + column - 1
-
-
 # Refusals that recur
 
 
@@ -339,8 +341,17 @@ def not_a_value(node: Node, key: str, text: str, kind: Kind | None = None) -> Re
         key,
         f"{text!r} không phải là giá trị{wanted}.",
         f"{text!r} is no{wanted or ' value'}.",
-        _WRITTEN.get(kind) if kind else None,
+        _number_instead(text, kind) or (_WRITTEN.get(kind) if kind else None),
     )
+
+
+def _number_instead(text: str, kind: Kind | None) -> str | None:
+    """The number that was meant; where its kind is given, it stands without unit."""
+    whole = kind is not None and kind not in HUNDREDTHS
+    other = rewritten(text, whole=whole)
+    if other is None or other[0] != text:
+        return None
+    return other[1].partition(" ")[0] if kind else other[1]
 
 
 _WRITTEN: Final[Mapping[Kind, str]] = {

@@ -30,6 +30,7 @@ from services.alerts.domain.rules import (
     Rule,
     Within,
 )
+from services.alerts.domain.syntax import nearest
 from services.alerts.domain.vocabulary import Kind, Names
 from services.alerts.domain.watching import Watch
 from services.alerts.domain.wording import BESIDE, places
@@ -38,8 +39,8 @@ from services.alerts.rule_nodes import (
     absent,
     items_of,
     pairs_of,
-    unknown_key,
 )
+from services.alerts.rule_places import place_within
 
 
 def misfits(
@@ -275,7 +276,14 @@ def _of_message(
 ) -> Iterator[Refused]:
     if rule.message is None:
         return
-    for text in (rule.message.vi, rule.message.en):
-        for name, _ in places(text):
+    for language, (_, node) in pairs_of(fields["message"], "message").items():
+        for name, at in places(node.value):
             if name not in names and name not in BESIDE:
-                yield unknown_key(fields["message"], "message", name, (*BESIDE, *names))
+                yield Refused(
+                    node,
+                    f"message.{language}",
+                    f"Không có tên {name!r}.",
+                    f"There is no name {name!r}.",
+                    nearest(name, (*BESIDE, *names)),
+                    place=place_within(node, at),
+                )

@@ -38,7 +38,6 @@ from services.alerts.rule_nodes import (
     is_null,
     items_of,
     pairs_of,
-    place_within,
     text_of,
     unknown_key,
 )
@@ -54,6 +53,7 @@ from services.alerts.rule_parts import (
     version_of,
     watches_of,
 )
+from services.alerts.rule_places import place_within
 from services.alerts.rule_whole import misfits
 
 RULES: Final = Path(__file__).parent / "rules"
@@ -299,7 +299,7 @@ class _RuleReader:
                 fault.message.vi,
                 fault.message.en,
                 fault.suggestion,
-                place=place_within(node, fault.line, fault.column),
+                place=place_within(node, fault.at),
             ) from None
 
     def _severity(self, node: Node) -> tuple[SeverityRow, ...]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
@@ -23,9 +24,13 @@ from services.alerts.domain.rules import (
     Unknown,
 )
 from services.alerts.domain.vocabulary import VOCABULARY
-from services.alerts.domain.watching import Watch
+from services.alerts.domain.watching import CLOSED, EVERY_WORD, WORDS, Watch
 from services.alerts.rule_json import dump
 from services.alerts.rulebook import RuleErrors, load_directory, load_text
+from services.ingest.cases.schemas import CaseIn
+from services.ingest.domain import tree
+from services.ingest.domain.reports import COLUMNS_OF
+from services.scoring.schemas import TargetIn
 
 SHIPPED = Path(rulebook.__file__).parent / "rules"
 BAD = Path(__file__).parents[1] / "bad_rules"
@@ -142,7 +147,10 @@ MISTAKES = [
     ("age-of-a-rate", 8, 11, "when", None),
     ("age-of-one-date", 8, 7, "when", "age(date, at)"),
     ("anchor", 4, 20, "", None),
+    ("billions", 8, 21, "when", "5_000_000_000 vnd"),
+    ("billions-of-dong", 8, 23, "when", "20_000_000_000 vnd"),
     ("capital-id", 1, 5, "id", "below-last-year"),
+    ("case-by-period", 8, 28, "when", "at"),
     (
         "case-due-by-period",
         12,
@@ -151,13 +159,15 @@ MISTAKES = [
         "{every: month, by: {day: 15, month: after_period}}",
     ),
     ("case-of-a-scorecard", 8, 7, "when", "watches: case"),
-    ("case-reads-a-rate", 8, 7, "when", "watches: scorecard"),
+    ("case-reads-a-rate", 8, 7, "when", None),
     ("case-without-group", 6, 10, "watches", "group_by: [unit]"),
     ("chained-comparison", 8, 16, "when", "and"),
     ("closes-never", 13, 9, "closes", "accepted"),
     ("compared-constants", 8, 11, "when", None),
+    ("condition-in-a-block", 10, 24, "when", "5 pp"),
     ("covered-severity", 11, 5, "severity[1]", None),
     ("day-forty", 12, 17, "due.by.day", None),
+    ("decimal-comma", 8, 14, "when", "52.5 %"),
     ("division", 8, 12, "when", None),
     ("due-a-number", 14, 6, "due", "{within: 3}"),
     ("due-every-month", 14, 6, "due.every", "{within: 2, from: period_end}"),
@@ -176,9 +186,11 @@ MISTAKES = [
     ("empty-condition", 8, 7, "when", None),
     ("english-title-missing", 3, 8, "title.en", "en: …"),
     ("example-does-not-fire", 19, 5, "examples[0]", None),
+    ("example-in-words", 15, 57, "examples[0].given.enforceable", "6_000_000_000"),
     ("example-is-held", 19, 5, "examples[0]", None),
     ("example-not-a-period", 19, 97, "examples[0].given.period", "2022M05"),
-    ("example-not-a-value", 19, 55, "examples[0].given.rate", '"73.45"'),
+    ("example-not-among", 15, 22, "examples[0].given.measure", "money"),
+    ("example-not-a-value", 19, 55, "examples[0].given.rate", "41.54"),
     ("example-says-nothing", 14, 45, "examples[0].expect", "{fires: true}"),
     ("example-unknown-name", 19, 34, "examples[0].given.categry", "category"),
     ("example-without-period", 19, 5, "examples[0].given", "period: 2022M05"),
@@ -186,7 +198,7 @@ MISTAKES = [
     ("example-wrong-severity", 19, 5, "examples[0]", None),
     ("flag-against-text", 8, 11, "when", None),
     ("group-by", 9, 11, "group_by", None),
-    ("has-of-a-text", 8, 7, "when", None),
+    ("has-of-a-text", 8, 7, "when", 'measure == "cases"'),
     ("impossible-severity", 10, 5, "severity[0]", None),
     ("in-of-a-number", 8, 7, "when", None),
     ("inhibits", 9, 11, "inhibits[0].rules", None),
@@ -195,7 +207,9 @@ MISTAKES = [
     ("known-of-a-number", 8, 8, "when", None),
     ("last-severity-never", 11, 5, "severity[1]", None),
     ("letter-for-sign", 8, 12, "when", "<="),
-    ("message-unknown-name", 14, 10, "message.last_year.pionts", "last_year.points"),
+    ("message-in-a-block", 18, 15, "message.vi", "shortfall.points"),
+    ("message-unknown-name", 14, 25, "message.vi", "last_year.points"),
+    ("millions", 8, 23, "when", "300_000_000 vnd"),
     ("missing-key", 1, 1, "closes", "closes: …"),
     ("missing-quote", 8, 18, "when", None),
     ("unused-parameter", 9, 3, "params.far", 'param("far")'),
@@ -208,6 +222,9 @@ MISTAKES = [
     ("nested-too-deep", 8, 40, "when", None),
     ("never-true", 8, 7, "when", None),
     ("no-last-severity", 11, 3, "severity", "{is: medium}"),
+    ("no-such-kind", 7, 21, "where", '"province"'),
+    ("no-such-parameter-value", 7, 21, "where", '"office"'),
+    ("no-such-status", 7, 39, "where", '"suspended"'),
     ("not-a-condition", 8, 7, "when", "rate is known"),
     ("not-a-date", 8, 12, "when", '"2022-03-08"'),
     ("not-a-day", 4, 46, "basis[0].date", "2022-03-08"),
@@ -221,6 +238,7 @@ MISTAKES = [
     ("power-tower", 8, 9, "when", None),
     ("python-inside", 8, 23, "when", None),
     ("regular-expression", 7, 45, "where", None),
+    ("quoted-first", 8, 16, "", "'\"credit\" in case.claims'"),
     ("reserved-id", 8, 7, "when", None),
     ("reserved-kind", 8, 7, "when", "unit.kind"),
     ("reserved-sid", 8, 7, "when", None),
@@ -229,10 +247,14 @@ MISTAKES = [
     ("steps-after-weeks", 14, 21, "escalate[0].after.weeks", None),
     ("steps-to-nobody", 16, 22, "escalate[0].to", "parent"),
     ("steps-without-a-deadline", 12, 11, "escalate", None),
+    ("parameter-in-words", 15, 44, "params.large[0].value", "20_000_000_000 vnd"),
     ("tag", 2, 10, "", None),
     ("text-order", 7, 45, "where", "=="),
     ("three-decimals", 8, 14, "when", None),
+    ("thousands-by-dots", 8, 21, "when", "50_000_000_000"),
+    ("thousands-by-one-dot", 8, 22, "when", "50_000"),
     ("too-many-severities", 30, 5, "severity", None),
+    ("turned-list", 8, 25, "when", 'case.claims has "credit"'),
     ("two-due-dates", 14, 6, "due", "{by: {day: 15, month: after_period}}"),
     ("unclosed-bracket", 8, 29, "when", ")"),
     ("unknown-function", 8, 7, "when", None),
@@ -242,6 +264,7 @@ MISTAKES = [
     ("unknown-parameter", 8, 33, "when", "bottom_k"),
     ("unknown-severity", 11, 42, "severity[0].is", "high"),
     ("unknown-unit", 11, 34, "severity[0].if", "pp"),
+    ("unquoted-word", 7, 19, "where", '"money"'),
     ("unreachable-severity", 13, 5, "severity[2]", None),
     ("version-zero", 2, 10, "version", None),
     ("visibility", 9, 13, "visibility", "unit"),
@@ -293,12 +316,40 @@ def test_one_fault_does_not_hide_the_next() -> None:
         pytest.param("a: \x00", id="a control character"),
         pytest.param("? {a: 1}\n: 2", id="a mapping as a key"),
         pytest.param("x: " + "y" * 70_000, id="a large file"),
+        pytest.param("a: [\u2028\x85\r", id="lines that are no lines"),
         pytest.param("!!python/object:os.system {}", id="an object"),
     ],
 )
 def test_never_more_than_an_error(text: str) -> None:
     with pytest.raises(RuleErrors):
         load_text(text)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_fault_in_a_block_is_found_whatever_ends_its_lines(end: str) -> None:
+    text = (BAD / "condition-in-a-block.yaml").read_text("utf-8")
+
+    with pytest.raises(RuleErrors) as caught:
+        load_text(text.replace("\n", end))
+
+    assert [problem.hint for problem in caught.value.problems] == ["5 pp"]
+
+
+@pytest.mark.parametrize(
+    ("written", "column"),
+    [
+        pytest.param('"category == \\"all\\" and rat < 5"', 32, id="double quotes"),
+        pytest.param("'category == \"a''s\" and rat < 5'", 31, id="single quotes"),
+        pytest.param('"category == \\"all\\"\\nand rat < 5"', 33, id="an escaped line"),
+    ],
+)
+def test_a_fault_is_found_behind_what_is_escaped(written: str, column: int) -> None:
+    text = (BAD / "decimal-comma.yaml").read_text("utf-8")
+
+    with pytest.raises(RuleErrors) as caught:
+        load_text(text.replace("rate < 52,5 %", written))
+
+    assert [(p.line, p.column) for p in caught.value.problems] == [(8, column)]
 
 
 def test_numbers_keep_their_text() -> None:
@@ -355,6 +406,30 @@ def test_a_folder_gives_what_loads_and_what_does_not(tmp_path: Path) -> None:
         "renamed.yaml",
     ]
     assert problems[1].hint == "below-last-year.yaml"
+
+
+def test_what_a_rule_takes_for_all_values_is_all_that_is_accepted() -> None:
+    statuses = get_args(get_type_hints(CaseIn)["status"])
+
+    assert set(CLOSED["unit.kind"]) == set(get_args(tree.Kind))
+    assert set(CLOSED["measure"]) == set(COLUMNS_OF)
+    assert CLOSED["case.status"] == CLOSED["case.previous_status"] == statuses
+    assert set(CLOSED["target.operator"]) == set(
+        get_args(get_type_hints(TargetIn)["operator"])
+    )
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_the_vocabulary_lists_all_values_of_a_closed_list(name: str) -> None:
+    says = EVERY_WORD[name].says
+
+    if name != "case.previous_status":  # as case.status
+        assert all(value in says.en and value in says.vi for value in CLOSED[name])
+
+
+def test_categories_and_claims_are_open() -> None:
+    parse('category == "of_their_own"', names=VOCABULARY)
+    parse('case.claims has "of_their_own"', names=WORDS[Watch.CASE])
 
 
 @pytest.mark.parametrize(

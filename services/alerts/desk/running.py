@@ -69,9 +69,10 @@ def run(suite: Suite, rules: Sequence[Rule]) -> list[Failure]:
     for step in suite.steps:
         if isinstance(step, Given):
             judged = list(_judged(step, suite.kinds, rules))
-            failures += _compared(step, judged)
+            failures += _compared(step, judged, rules)
             events, now = list(_ahead(judged, step.at)), midnight(step.at)
             name = step.name
+            failures += _heard(step, [e for e in events if e.at <= now], name)
         else:
             before, now = now, _later(now, step)
             come = [e for e in events if before < e.at <= now]
@@ -199,12 +200,14 @@ def _scored(
 # What must come out ------------------------------------------------------------------
 
 
-def _compared(step: Given, judged: Sequence[_Judged]) -> Iterator[Failure]:
+def _compared(
+    step: Given, judged: Sequence[_Judged], rules: Sequence[Rule]
+) -> Iterator[Failure]:
     listed: set[tuple[str, Key]] = set()
     for one in step.expect:
         found = [j for j in judged if _meant(one, j)]
         if not found:
-            says = f"{_named(one)} was not judged: {_why_not(one)}"
+            says = f"{_named(one)} was not judged: {_why_not(one, step.at, rules)}"
             yield Failure(one.line, step.name, says)
         if len(found) > 1:
             measures = ", ".join(sorted(j.key.measure or "" for j in found))
@@ -243,13 +246,18 @@ def _row(key: Key) -> str:
     return "/".join(part for part in parts if part)
 
 
-def _why_not(one: Expected) -> str:
-    return (
-        "no rule of that name is tested, nothing is given of that row, or it lies"
-        " outside the rule's scope, after `at` or in another working year"
-        if one.period
-        else "nothing is given of that row, or it lies outside the rule's scope"
-    )
+def _why_not(one: Expected, at: date, rules: Sequence[Rule]) -> str:
+    rule = next((rule for rule in rules if rule.id == one.rule), None)
+    if rule is None:
+        return "no rule of that name is tested"
+    day = one.period.end if one.period else at
+    if not rule.effective.covers(day):
+        return (
+            f"{day} is outside the rule's `effective`, from {rule.effective.start}"
+            + (f" to {rule.effective.end}" if rule.effective.end else "")
+        )
+    why = "nothing is given of that row, or it lies outside the rule's scope"
+    return f"{why}, after `at` or in another working year" if one.period else why
 
 
 def _faults(one: Expected, j: _Judged) -> Iterator[str]:
@@ -313,7 +321,7 @@ def _ahead(judged: Sequence[_Judged], at: date) -> Iterator[_Event]:
             yield _Event(type, j.key.unit, j.rule.id, to, timer.due_at)
 
 
-def _heard(step: Then, come: Sequence[_Event], name: str) -> Iterator[Failure]:
+def _heard(step: Given | Then, come: Sequence[_Event], name: str) -> Iterator[Failure]:
     left = list(come)
     for wanted in step.events:
         found = next((e for e in left if _same(wanted, e)), None)
@@ -323,6 +331,8 @@ def _heard(step: Then, come: Sequence[_Event], name: str) -> Iterator[Failure]:
             yield Failure(step.line, name, says)
         else:
             left.remove(found)
+    if isinstance(step, Given) and step.allow_others:
+        return
     for event in left:
         to = f" to {event.to}" if event.to else ""
         says = f"{event.type} of {event.unit}{to} came, and no line says so"

@@ -42,6 +42,16 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectedEvent:
+    """One thing that subscribers must hear of; `to` is how far up it goes."""
+
+    type: Literal["escalation.overdue", "escalation.escalated"]
+    unit: str
+    to: str | None
+    rule: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Given:
     """What is given on a day, and the verdicts that must come of it."""
 
@@ -53,17 +63,9 @@ class Given:
     facts: Mapping[Key, Words]
     cases: Mapping[str, Sequence[Words]]
     expect: tuple[Expected, ...]
+    events: tuple[ExpectedEvent, ...]
+    """What is heard of at once: a matter that opens after its deadline is overdue."""
     allow_others: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ExpectedEvent:
-    """One thing that subscribers must hear of; `to` is how far up it goes."""
-
-    type: Literal["escalation.overdue", "escalation.escalated"]
-    unit: str
-    to: str | None
-    rule: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ tests:
     at: 2022-03-08
     expect:
       - {rule: below-last-year, unit: A, period: 2022M05, fires: true}
-    allow_others: false             # an unlisted verdict of the year fails the test
+    expect_events: []               # at once: of what opens after its deadline
+    allow_others: false             # what is not listed fails the test
   - then: {fast_forward: 6 wdays}
     expect_events: [{type: escalation.overdue, unit: A}]
 """
@@ -122,7 +123,7 @@ def _step(node: Node, key: str) -> Given | Then:
         node,
         key,
         required=("name", "at", "expect"),
-        optional=("rates", "targets", "facts", "allow_others"),
+        optional=("rates", "targets", "facts", "expect_events", "allow_others"),
     )
     facts = _facts(fields["facts"], f"{key}.facts") if "facts" in fields else {}
     return Given(
@@ -139,6 +140,9 @@ def _step(node: Node, key: str) -> Given | Then:
                 items_of(fields["expect"], f"{key}.expect", least=0)
             )
         ),
+        _events(fields["expect_events"], f"{key}.expect_events")
+        if "expect_events" in fields
+        else (),
         "allow_others" in fields
         and flag_of(fields["allow_others"], f"{key}.allow_others"),
     )
@@ -285,15 +289,17 @@ def _then(node: Node, key: str) -> Then:
             "Write a number of wdays or of days.",
             "6 wdays",
         )
-    events = items_of(fields["expect_events"], f"{key}.expect_events", least=0)
     return Then(
         _line(node),
         int(match[1]),
         match[2].startswith("w"),
-        tuple(
-            _event(each, f"{key}.expect_events[{n}]") for n, each in enumerate(events)
-        ),
+        _events(fields["expect_events"], f"{key}.expect_events"),
     )
+
+
+def _events(node: Node, key: str) -> tuple[ExpectedEvent, ...]:
+    events = enumerate(items_of(node, key, least=0))
+    return tuple(_event(each, f"{key}[{n}]") for n, each in events)
 
 
 def _event(node: Node, key: str) -> ExpectedEvent:

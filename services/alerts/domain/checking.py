@@ -5,6 +5,14 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 
+from services.alerts.domain.advice import (
+    constants,
+    mismatch,
+    never,
+    no_name,
+    turned,
+    unquoted,
+)
 from services.alerts.domain.combining import combined, comparable, folded_bare
 from services.alerts.domain.expressions import (
     NEGATED,
@@ -21,13 +29,14 @@ from services.alerts.domain.expressions import (
     In,
     Known,
     Operator,
+    Param,
     ParamTable,
     ParamValue,
     Ref,
     Term,
     kind_of,
-    written,
 )
+from services.alerts.domain.numerals import rewritten
 from services.alerts.domain.settling import (
     Age,
     Bare,
@@ -54,6 +63,7 @@ from services.alerts.domain.syntax import (
     NotNode,
     NumberNode,
     TextNode,
+    TurnedNode,
     nearest,
     read_tree,
 )
@@ -64,9 +74,7 @@ from services.alerts.domain.vocabulary import (
     Kind,
     Names,
     NotAValue,
-    printed,
 )
-from services.alerts.domain.watching import EVERY_WORD, WORDS
 
 
 def parse(
@@ -87,6 +95,9 @@ def parse(
 def param_value(text: str) -> ParamValue:
     """Read a parameter's value: `4`, `-10 pp`, `20_000_000 vnd`, or else a text."""
     as_text = ParamValue(text, unicodedata.normalize("NFC", text))
+    other = rewritten(text)
+    if other is not None and other[0] == text:
+        raise NotAValue(text)
     try:
         node = read_tree(text)
     except Misread:
@@ -121,11 +132,12 @@ class _Checker:
         if isinstance(node, KnownNode):
             return Known(self._ref(node.operand), node.known is wanted)
         if isinstance(node, HasNode):
-            ref = self._ref_of(node.operand, Kind.LIST, "has")
-            return Has(ref, node.text, wanted)
+            instead = ("has", "==", (node.text,))
+            return Has(self._ref_of(node, Kind.LIST, *instead), node.text, wanted)
         if isinstance(node, InNode):
-            ref = self._ref_of(node.operand, Kind.TEXT, "in")
-            return In(ref, node.texts, wanted)
+            return self._among(node, wanted)
+        if isinstance(node, TurnedNode):
+            raise turned(node, self._names)
         return self._flag(node, wanted)
 
     def _joined(self, node: JoinNode, wanted: bool) -> Condition:
@@ -135,6 +147,13 @@ class _Checker:
             part = self.condition(each, wanted=wanted)
             parts.extend(part.parts if isinstance(part, joint) else (part,))
         return joint(tuple(parts))
+
+    def _among(self, node: InNode, wanted: bool) -> In:
+        texts = tuple(text.value for text in node.texts)
+        ref = self._ref_of(node, Kind.TEXT, "in", "has", texts)
+        for text in node.texts:
+            _refuse(never(ref.name, text.value, text.at))
+        return In(ref, texts, wanted)
 
     def _flag(self, node: Node, wanted: bool) -> Condition:
         if isinstance(node, NameNode):
@@ -157,15 +176,24 @@ class _Checker:
         op = OPERATORS[node.operator]
         if not wanted:
             op = NEGATED[op]
+        _refuse(unquoted(node.left, node.right, self._names))
+        _refuse(unquoted(node.right, node.left, self._names))
         left, right = self._term(node.left), self._term(node.right)
         if isinstance(left, Age) or isinstance(right, Age):
             return _by_age(node, op, left, right)
         first, second = settled(node, left, right)
         if not comparable(kind_of(first), kind_of(second)):
-            raise _mismatch(node, first, second)
+            raise mismatch(node, first, second)
         self._orderable(node, kind_of(first))
         if isinstance(first, Const) and isinstance(second, Const):
-            raise _constants(node.at)
+            raise constants(node.at)
+        for term, other, at in (
+            (first, second, node.right.at),
+            (second, first, node.left.at),
+        ):
+            if isinstance(term, Ref):
+                for text in _texts(other):
+                    _refuse(never(term.name, text, at))
         return Compare(op, first, second)
 
     def _orderable(self, node: CompareNode, kind: Kind) -> None:
@@ -207,31 +235,26 @@ class _Checker:
         known = self._names.get(node.name)
         if known is not None:
             return Ref(known.name, known.kind)
-        if node.name in EVERY_WORD:
-            raise Misread(
-                node.at,
-                f"Tên {node.name!r} không dùng được với watches của quy tắc này.",
-                f"The name {node.name!r} does not belong to what this rule watches.",
-                _watch_of(node.name),
-            )
-        bare = "." not in node.name
-        raise Misread(
-            node.at,
-            f"Không có tên {node.name!r}"
-            + ("; chữ thì đặt trong ngoặc kép." if bare else "."),
-            f"There is no name {node.name!r}"
-            + ("; a text stands in quotes." if bare else "."),
-            nearest(node.name, self._names),
-        )
+        raise no_name(node, self._names)
 
-    def _ref_of(self, node: Node, kind: Kind, word: str) -> Ref:
-        ref = self._ref(node)
+    def _ref_of(
+        self,
+        node: HasNode | InNode,
+        kind: Kind,
+        word: str,
+        other: str,
+        texts: tuple[str, ...],
+    ) -> Ref:
+        """What `has` or `in` asks; `other` asks the same of the other kind."""
+        ref = self._ref(node.operand)
         if ref.kind is kind:
             return ref
+        asked = " or ".join(f'{ref.name} {other} "{text}"' for text in texts)
         raise Misread(
-            node.at,
+            node.operand.at,
             f"{word!r} cần {kind.value}, nhưng {ref.name} là {ref.kind.value}.",
             f"{word!r} needs a {kind.value}, and {ref.name} is a {ref.kind.value}.",
+            asked if ref.kind in (Kind.TEXT, Kind.LIST) else None,
         )
 
     def _call(self, node: CallNode) -> Loose:
@@ -310,45 +333,23 @@ def _by_age(node: CompareNode, op: Operator, left: Loose, right: Loose) -> Compa
             "> 1 year",
         )
     if isinstance(left.born, Const) and isinstance(left.on, Const):
-        raise _constants(node.at)
+        raise constants(node.at)
     return Compare(op, left.on, Anniversary(left.born, right.count, right.unit))
 
 
-def _watch_of(name: str) -> str:
-    return next(f"watches: {watch}" for watch, names in WORDS.items() if name in names)
+def _texts(term: Term) -> list[str]:
+    """The texts that a constant is, or a parameter on some day."""
+    if isinstance(term, Param):
+        return [value for _, value in term.values if isinstance(value, str)]
+    if isinstance(term, Const) and isinstance(term.value, str):
+        return [term.value]
+    return []
+
+
+def _refuse(fault: Misread | None) -> None:
+    if fault is not None:
+        raise fault
 
 
 def _minus_one() -> Const:
     return Const(-1, Kind.NUMBER)
-
-
-def _constants(at: int) -> Misread:
-    return Misread(
-        at,
-        "Hai hằng số so với nhau không nói gì về số liệu.",
-        "Comparing two constants says nothing about the figures.",
-    )
-
-
-def _mismatch(node: CompareNode, left: Term, right: Term) -> Misread:
-    a, b = kind_of(left).value, kind_of(right).value
-    return Misread(
-        node.at,
-        f"{written(left)} là {a}, {written(right)} là {b}: không so sánh được.",
-        f"{written(left)} is {a} and {written(right)} is {b}: they do not compare.",
-        _repaired(left, right) or _repaired(right, left),
-    )
-
-
-def _repaired(const: Term, other: Term) -> str | None:
-    """The same literal with the other side's unit."""
-    if not isinstance(const, Const) or isinstance(const.value, (bool, str)):
-        return None
-    if kind_of(other) not in NUMERIC or kind_of(other) is Kind.DATE:
-        return None
-    number = str(printed(const.value, const.kind))
-    if "." in number:
-        number = number.rstrip("0").rstrip(".")
-    bare = dict.fromkeys((Kind.NUMBER, Kind.DECIMAL, Kind.COUNT), "")
-    unit = {Kind.PERCENT: " %", Kind.POINTS: " pp", **bare}
-    return number + unit.get(kind_of(other), f" {kind_of(other).value}")

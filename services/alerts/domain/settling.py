@@ -14,6 +14,7 @@ from services.alerts.domain.expressions import (
     Term,
     kind_of,
 )
+from services.alerts.domain.numerals import rewritten
 from services.alerts.domain.syntax import (
     AGE_UNITS,
     ArithmeticNode,
@@ -22,6 +23,7 @@ from services.alerts.domain.syntax import (
     NumberNode,
 )
 from services.alerts.domain.vocabulary import (
+    HUNDREDTHS,
     NUMERIC,
     UNITS,
     Kind,
@@ -88,12 +90,14 @@ def _const(value: Decimal, kind: Kind, at: int) -> Const:
     try:
         return Const(scaled(value, kind), kind)
     except NotAValue:
+        other = rewritten(str(value), whole=kind not in HUNDREDTHS)
         raise Misread(
             at,
             f"{value} không phải là giá trị {kind.value}: phần trăm và điểm có tối đa"
             " 2 số lẻ, các loại khác là số nguyên.",
             f"{value} is no {kind.value}: percent and points have at most 2 decimals,"
             " everything else is whole.",
+            other and other[1],
         ) from None
 
 

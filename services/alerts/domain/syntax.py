@@ -10,6 +10,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import Final
 
+from services.alerts.domain.numerals import rewritten
 from services.alerts.domain.vocabulary import UNITS, Bilingual
 
 MAX_CHARACTERS: Final = 4000
@@ -59,6 +60,7 @@ class Fault:
 
     line: int
     column: int
+    at: int
     message: Bilingual
     suggestion: str | None = None
 
@@ -86,7 +88,8 @@ class Misread(Exception):
         line = before.count("\n") + 1
         column = self.at - (before.rfind("\n") + 1) + 1
         words = Bilingual(self.vi, self.en)
-        return ExpressionError(Fault(line, column, words, self.suggestion))
+        fault = Fault(line, column, self.at, words, self.suggestion)
+        return ExpressionError(fault)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +161,15 @@ class HasNode(Node):
 @dataclass(frozen=True, slots=True)
 class InNode(Node):
     operand: Node
-    texts: tuple[str, ...]
+    texts: tuple[TextNode, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedNode(Node):
+    """`"credit" in case.claims`: the wrong way round, or a list without brackets."""
+
+    word: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +220,25 @@ def _tokens(text: str) -> Iterator[_Token]:
         match = _TOKEN.match(text, at)
         if match is None:
             raise _unreadable(text, at)
+        if match.lastgroup == "number":
+            _refuse_other_numerals(text, at)
         if match.lastgroup != "space":
             yield _Token(match.lastgroup or "", match.group(), at)
         at = match.end()
     yield _Token("end", "", len(text))
+
+
+def _refuse_other_numerals(text: str, at: int) -> None:
+    other = rewritten(text, at)
+    if other is not None:
+        raise Misread(
+            at,
+            f"Quy tắc viết {other[0]!r} cách khác: dấu chấm trước phần lẻ, _ giữa hàng"
+            " nghìn, đơn vị viết tắt.",
+            f"A rule writes {other[0]!r} otherwise: a point before decimals, _ between"
+            " thousands, short units.",
+            other[1],
+        )
 
 
 def _unreadable(text: str, at: int) -> Misread:
@@ -285,10 +311,18 @@ class _Parser:
         if self._take("is"):
             return KnownNode(left.at, self._grow(left), left, self._known())
         if self._take("has"):
-            return HasNode(left.at, self._grow(left), left, self._text())
+            return HasNode(left.at, self._grow(left), left, self._text().value)
         if self._take("in"):
-            return InNode(left.at, self._grow(left), left, self._texts())
+            return self._membership(left)
         return left
+
+    def _membership(self, left: Node) -> Node:
+        after = self._peek()
+        if after.kind == "name" and isinstance(left, (TextNode, NameNode)):
+            self._next += 1
+            word = left.value if isinstance(left, TextNode) else left.name
+            return TurnedNode(left.at, self._grow(left), word, after.text)
+        return InNode(left.at, self._grow(left), left, self._texts())
 
     def _refuse_chain(self) -> None:
         if self._peek().text in COMPARISONS:
@@ -306,14 +340,15 @@ class _Parser:
             return False
         raise self._unexpected("known")
 
-    def _text(self) -> str:
+    def _text(self) -> TextNode:
         token = self._peek()
         if token.kind != "text":
-            raise self._unexpected('"…"')
+            word = token.text if token.kind == "name" else "…"
+            raise self._unexpected(f'"{word}"')
         self._next += 1
-        return unicodedata.normalize("NFC", token.text[1:-1])
+        return TextNode(token.at, 1, unicodedata.normalize("NFC", token.text[1:-1]))
 
-    def _texts(self) -> tuple[str, ...]:
+    def _texts(self) -> tuple[TextNode, ...]:
         self._expect("[")
         texts = [self._text()]
         while self._take(","):
@@ -351,7 +386,8 @@ class _Parser:
         if token.kind == "number":
             return self._number()
         if token.kind == "text":
-            return TextNode(token.at, self._grow(), self._text())
+            self._grow()
+            return self._text()
         if token.text in ("true", "false"):
             self._next += 1
             return FlagNode(token.at, self._grow(), token.text == "true")
@@ -369,7 +405,7 @@ class _Parser:
 
     def _unit(self) -> str | None:
         token = self._peek()
-        named = token.kind == "name" and token.text not in KEYWORDS
+        named = token.kind == "name" and token.text.lower() not in KEYWORDS
         if token.text != "%" and not named:
             return None
         if token.text not in UNITS and token.text not in AGE_UNITS:
@@ -444,9 +480,11 @@ class _Parser:
             return Misread(
                 token.at, "Biểu thức bị cụt.", "The expression ends too early.", wanted
             )
+        word = token.text.lower()
+        small = word if word in KEYWORDS and word != token.text else None
         return Misread(
             token.at,
             f"Không đọc được {token.text!r} ở đây.",
             f"{token.text!r} is not expected here.",
-            wanted,
+            wanted or small,
         )

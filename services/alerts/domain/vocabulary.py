@@ -292,8 +292,13 @@ def day(text: str) -> date:
 
 
 def scaled(value: Decimal, kind: Kind) -> int:
-    """Turn a written number into the whole number the tree works with."""
+    """Turn a written number into the whole number the tree works with.
+
+    What is whole is written so: 50.000 is no fifty.
+    """
     whole = value * 100 if kind in HUNDREDTHS else value
+    if kind not in HUNDREDTHS and "." in str(value):
+        raise NotAValue(str(value))
     if whole != whole.to_integral_value() or abs(whole) > LARGEST_COUNT:
         raise NotAValue(str(value))
     return int(whole)

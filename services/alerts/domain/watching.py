@@ -135,3 +135,30 @@ EVERY_WORD: Final[Names] = {
     name: word for names in WORDS.values() for name, word in names.items()
 }
 """All of them; where two watches share a name, it means the same."""
+
+_STATUSES: Final = (
+    "enforceable",
+    "not_enforceable",
+    "postponed",
+    "suspended",
+    "completed",
+    "terminated",
+    "ledger",
+)
+
+CLOSED: Final[Mapping[str, tuple[str, ...]]] = {
+    "unit.kind": ("national", "province", "office", "officer", "other"),
+    "measure": (
+        "cases",
+        "money",
+        "complaints",
+        "administrative",
+        "decisions",
+        "guidance",
+    ),
+    "target.operator": ("at_least", "more_than"),
+    "case.status": _STATUSES,
+    "case.previous_status": _STATUSES,
+}
+"""Names of texts, and all that each can be. Not so categories, claims and codes of
+reasons: agencies declare their own."""

@@ -20,6 +20,7 @@ from services.alerts import rulebook
 from services.alerts.domain.rule_life import Change, Move
 from services.alerts.domain.rules import Rule
 from services.alerts.matters import OURSELVES
+from services.alerts.rule_notes import inhibits_nobody
 from services.alerts.rulebooks import store, usecases
 from services.alerts.rulebooks.usecases import Trial
 
@@ -97,7 +98,7 @@ async def _keep(
 
 class Directory:
     """A department's own rule files, taken once at start; `problems` says which were
-    not, and why."""
+    not, and why, and which inhibit rules that nobody has."""
 
     def __init__(self, path: Path | None, trial: Trial) -> None:
         self._path, self._trial = path, trial
@@ -112,9 +113,15 @@ class Directory:
         said = problems
         for rule, source in rules:
             said += await self._taken(database, rule, source)
-        self.problems, self._done = said, True
         for problem in said:
             log.warning("rule_file_refused", why=problem)
+        async with database.reading() as connection:
+            known = await store.ids(connection)
+        for rule, source in rules:
+            for note in inhibits_nobody(source, f"{rule.id}.yaml", known):
+                log.warning("rule_inhibits_nobody", why=str(note))
+                said.append(str(note))
+        self.problems, self._done = said, True
         return False
 
     async def _taken(self, database: Database, rule: Rule, source: str) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 from fastapi import Path, Query, Request
@@ -74,13 +73,14 @@ async def get_rule_schema(_: Reader) -> dict[str, Any]:
 
 
 @router.post("/v1/rules/check", openapi_extra=_FILE)
-async def check_rule(request: Request, _: Reader, __: Alerts) -> RuleChecked:
+async def check_rule(request: Request, _: Reader, database: Alerts) -> RuleChecked:
     """Say what a text would be as a rule, or all that is wrong with it; store nothing.
 
-    `reading` says whether both readings decide it, or native alone and why.
+    `reading` says whether both readings decide it, or native alone and why. `warnings`
+    keep no rule out: examples that are wanting, an inhibited rule that is not kept.
     """
     text = text_of(await request.body(), request.headers.get("content-type", ""))
-    return await asyncio.to_thread(usecases.checked, text)
+    return await usecases.checked(database, text)
 
 
 @router.get("/v1/rules/{id}")

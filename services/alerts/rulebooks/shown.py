@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NotRequired, cast
 
 from typing_extensions import TypedDict
@@ -16,6 +16,7 @@ from services.alerts.domain.rules import Rule
 from services.alerts.domain.vocabulary import Bilingual, Name
 from services.alerts.domain.watching import WORDS
 from services.alerts.engine.durable import Translation
+from services.alerts.rule_nodes import Problem
 from services.alerts.rulebook import RuleErrors
 from services.alerts.rulebooks.texts import kept, pointer_of
 from services.alerts.shown import RuleVersion, Word
@@ -102,10 +103,12 @@ class ReadingShown(TypedDict):
 
 
 class RuleChecked(TypedDict):
-    """What a text would be as a rule; nothing is stored."""
+    """What a text would be as a rule; nothing is stored. Problems keep it out, and
+    warnings do not."""
 
     ok: bool
     problems: list[RuleProblem]
+    warnings: list[RuleProblem]
     rule: RuleParts | None
     reading: ReadingShown | None
     names: list[Word]
@@ -247,7 +250,7 @@ def _shadow_row(row: Row) -> ShadowRow:
     return shown
 
 
-def checked(rule: Rule) -> RuleChecked:
+def checked(rule: Rule, notes: Iterable[Problem]) -> RuleChecked:
     """What a text that loads would be: its parts, its readings and its names."""
     reason = Translation([rule]).native_only.get(rule.id)
     used = set(names_in(rule.condition))
@@ -258,6 +261,7 @@ def checked(rule: Rule) -> RuleChecked:
     return RuleChecked(
         ok=True,
         problems=[],
+        warnings=list(map(_problem, notes)),
         rule=parts(rule),
         reading=ReadingShown(
             decided_by="native" if reason else "both", why=_both(reason)
@@ -279,17 +283,24 @@ def word(one: Name) -> Word:
 
 def faulty(errors: RuleErrors) -> RuleChecked:
     """What is wrong with a text that does not load."""
-    problems = [
-        RuleProblem(
-            pointer=pointer_of(one.key),
-            line=one.line,
-            column=one.column,
-            message=Words(vi=one.message.vi, en=one.message.en),
-            hint=one.hint,
-        )
-        for one in errors.problems
-    ]
-    return RuleChecked(ok=False, problems=problems, rule=None, reading=None, names=[])
+    return RuleChecked(
+        ok=False,
+        problems=list(map(_problem, errors.problems)),
+        warnings=[],
+        rule=None,
+        reading=None,
+        names=[],
+    )
+
+
+def _problem(one: Problem) -> RuleProblem:
+    return RuleProblem(
+        pointer=pointer_of(one.key),
+        line=one.line,
+        column=one.column,
+        message=Words(vi=one.message.vi, en=one.message.en),
+        hint=one.hint,
+    )
 
 
 def _both(words: Bilingual | None) -> Words | None:

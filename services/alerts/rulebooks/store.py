@@ -45,6 +45,12 @@ async def newest(connection: Connection, id: str) -> int | None:
     return highest
 
 
+async def ids(connection: Connection) -> set[str]:
+    """Of every rule that was ever kept."""
+    rows = await connection.fetch("SELECT DISTINCT id FROM alerts.rule")
+    return {row["id"] for row in rows}
+
+
 async def in_state(
     connection: Connection, state: RuleState, id: str | None = None
 ) -> list[Row]:

@@ -29,7 +29,7 @@ JSON: Final = "application/json"
 
 _STEP: Final = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 # What stands behind these is one name, however many dots it has.
-_NAMED: Final = re.compile(r"(examples\[\d+\]\.given|message)\.(.+)")
+_NAMED: Final = re.compile(r"(examples\[\d+\]\.given)\.(.+)")
 
 
 def text_of(body: bytes, content_type: str) -> str:
@@ -101,7 +101,7 @@ def pointer_of(key: str) -> str:
     '/examples/0/given/last_year.rate'
     """
     named = _NAMED.fullmatch(key)
-    if named is not None and named[2] not in ("vi", "en"):
+    if named is not None:
         return f"{pointer_of(named[1])}/{escaped(named[2])}"
     steps = (name or index for name, index in _STEP.findall(key))
     return "".join(f"/{escaped(step)}" for step in steps)

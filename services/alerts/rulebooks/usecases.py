@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from libs.common import clock
@@ -26,6 +26,7 @@ from services.alerts.domain.watching import Watch
 from services.alerts.engine import Mode
 from services.alerts.engine.process import WorkerDied
 from services.alerts.engine.trial import bear
+from services.alerts.rule_notes import notes
 from services.alerts.rulebook import RuleErrors, load_text
 from services.alerts.rulebooks import ending, shown, store
 from services.alerts.rulebooks.differences import differences
@@ -136,10 +137,17 @@ def _version(code: str, says: Text, version: int, highest: int) -> Conflict:
     return Conflict(code, text, more={"next_version": highest + 1})
 
 
-def checked(text: str) -> shown.RuleChecked:
+async def checked(database: Database, text: str) -> shown.RuleChecked:
     """What a text would be as a rule, or everything that is wrong with it."""
+    async with database.reading() as connection:
+        known = await store.ids(connection)
+    return await asyncio.to_thread(_checked, text, known)
+
+
+def _checked(text: str, known: Collection[str]) -> shown.RuleChecked:
     try:
-        return shown.checked(load_text(text, source="rule"))
+        rule = load_text(text, source="rule")
+        return shown.checked(rule, notes(rule, text, "rule", known))
     except RuleErrors as errors:
         return shown.faulty(errors)
 

@@ -33,6 +33,7 @@ def test_check_says_who_decides_each_rule() -> None:
     assert result.exit_code == 0, result.output
     assert "ok: below-last-year@" in result.output
     assert "decided by durable and native" in result.output
+    assert "warning" not in result.output
 
 
 def test_check_names_every_fault_and_fails() -> None:
@@ -63,6 +64,48 @@ def test_check_says_what_could_stand_there(
 
     assert result.exit_code == 1
     assert says in result.output, result.output
+
+
+LATE_REPORT = """
+id: late-report
+version: 1
+title: {vi: Báo cáo chậm, en: A late report}
+basis: [{document: 06/2019/TT-BTP, date: 2019-11-21}]
+effective: {from: 2020-01-05}
+watches: missing_report
+when: not reported
+severity: [{is: high}]
+owes: report
+due: {within: 1}
+inhibits: [{rules: [below-last-year, below-lst-year], same: [unit, period]}]
+closes: data
+"""
+
+
+def test_check_warns_of_what_is_no_fault(tmp_path: Path) -> None:
+    file = tmp_path / "late-report.yaml"
+    file.write_text(LATE_REPORT, "utf-8")
+
+    result = rules("check", file)
+
+    assert result.exit_code == 0, result.output
+    assert f"{file}:12:38: inhibits[0].rules[1]: There is no rule" in result.output
+    assert "Write: below-last-year" in result.output
+    assert "no example on which the rule fires" in result.output
+    assert "no example on which the rule does not fire" in result.output
+    assert result.output.count("warning: ") == 3
+
+
+def test_a_rule_may_inhibit_another_of_its_folder(tmp_path: Path) -> None:
+    text = (RULES / "below-last-year.yaml").read_text("utf-8")
+    mine = text.replace("id: below-last-year", "id: below-lst-year", 1)
+    (tmp_path / "below-lst-year.yaml").write_text(mine, "utf-8")
+    (tmp_path / "late-report.yaml").write_text(LATE_REPORT, "utf-8")
+
+    result = rules("check", tmp_path)
+
+    assert result.exit_code == 0, result.output
+    assert "inhibits" not in result.output
 
 
 def test_a_file_that_is_not_there_is_said_once(tmp_path: Path) -> None:
@@ -142,6 +185,55 @@ def test_a_mistake_in_the_file_says_where(
 
     assert result.exit_code == 1
     assert says in result.output, result.output
+
+
+LATE = """
+rules: [below-last-year]
+tests:
+  - name: figures that come after the day on which the explanation was due
+    rates: {A/cases/2021: '45', A/cases/2022: '41.5'}
+    at: 2022-03-16
+    expect: [{rule: below-last-year, unit: A, period: 2022M01, fires: true, due: 2021-11-15}]
+    expect_events: [{type: escalation.overdue, unit: A}]
+  - then: {fast_forward: 90 days}
+    expect_events: []
+"""
+
+
+def test_a_matter_that_opens_after_its_deadline_is_overdue_at_once(
+    tmp_path: Path,
+) -> None:
+    result = ran(tmp_path, LATE)
+
+    assert result.exit_code == 0, result.output
+
+
+EVENTS = "    expect_events: [{type: escalation.overdue, unit: A}]\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        pytest.param(EVENTS, "", "overdue of A came, and no line says so", id="unlisted"),
+        pytest.param(EVENTS, EVENTS.replace("unit: A", "unit: B"), "of B did not come", id="of another"),
+        pytest.param("2022-03-16", "2021-11-15", "overdue of A did not come", id="the day itself"),
+        pytest.param("2022M01", "2019M01", "2018-10-31 is outside the rule's `effective`, from 2020-01-05", id="not in force"),
+        pytest.param("below-last-year, unit", "over, unit", "no rule of that name is tested", id="another rule"),
+    ],
+)  # fmt: skip
+def test_what_comes_at_once_is_held_against_the_file(
+    tmp_path: Path, old: str, new: str, says: str
+) -> None:
+    result = ran(tmp_path, LATE.replace(old, new))
+
+    assert result.exit_code == 1
+    assert says in result.output, result.output
+
+
+def test_others_may_come_at_once_where_others_are_allowed(tmp_path: Path) -> None:
+    result = ran(tmp_path, LATE.replace(EVENTS, "    allow_others: true\n"))
+
+    assert result.exit_code == 0, result.output
 
 
 CASES = """

@@ -294,15 +294,34 @@ def test_an_operator_negated_or_turned_twice_is_itself(operator: Operator) -> No
         pytest.param("rate > 5)", 1, 9, None, id="no opening bracket"),
         pytest.param("rate = 5", 1, 6, "==", id="single equals"),
         pytest.param("rate > 5 && met", 1, 10, "and", id="and as in C"),
+        pytest.param("rate > 5 AND met", 1, 10, "and", id="and in capitals"),
+        pytest.param("measure == mony", 1, 12, '"money"', id="nearly, without quotes"),
+        pytest.param("cases == measure", 1, 1, '"cases"', id="a word first"),
+        pytest.param(
+            "claims == credit", 1, 11, 'claims has "credit"', id="a word and a list"
+        ),
+        pytest.param(
+            "credit in claims", 1, 1, 'claims has "credit"', id="a word in a list"
+        ),
+        pytest.param(
+            '"cases" in measure', 1, 1, 'measure == "cases"', id="a text in a text"
+        ),
+        pytest.param(
+            "measure in cases", 1, 1, '["cases"]', id="a list without brackets"
+        ),
         pytest.param("measure == 'cases'", 1, 12, '"…"', id="single quotes"),
         pytest.param('measure == "cases', 1, 12, None, id="no closing quote"),
         pytest.param("1 < rate < 5", 1, 10, "and", id="chained"),
         pytest.param("rate is missing", 1, 9, "known", id="is what"),
         pytest.param('rate in ["5"]', 1, 1, None, id="in needs a text"),
-        pytest.param('measure has "cases"', 1, 1, None, id="has needs a list"),
-        pytest.param("measure in [cases]", 1, 13, '"…"', id="a name in a list"),
+        pytest.param(
+            'measure has "cases"', 1, 1, 'measure == "cases"', id="has needs a list"
+        ),
+        pytest.param("measure in [cases]", 1, 13, '"cases"', id="a name in a list"),
         pytest.param("measure in []", 1, 13, '"…"', id="an empty list"),
-        pytest.param('claims == "credit"', 1, 8, None, id="a list compared"),
+        pytest.param(
+            'claims == "credit"', 1, 8, 'claims has "credit"', id="a list compared"
+        ),
         pytest.param("aged(at, at) > 1 year", 1, 1, "age", id="unknown function"),
         pytest.param("age(at) > 1 year", 1, 1, "age(date, at)", id="one date"),
         pytest.param("age(rate, at) > 1 year", 1, 5, None, id="not a date"),
@@ -359,9 +378,9 @@ def test_just_inside_the_bounds_is_read() -> None:
 
 
 def test_texts_are_composed_so_that_two_spellings_are_one() -> None:
-    decomposed = 'measure == "tie\u0302\u0300n"'
+    decomposed = 'category == "tie\u0302\u0300n"'
 
-    assert tree(decomposed) == tree('measure == "tiền"')
+    assert tree(decomposed) == tree('category == "tiền"')
 
 
 def table(*rows: tuple[str, str]) -> ParamTable:

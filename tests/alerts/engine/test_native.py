@@ -384,7 +384,7 @@ def interpreted(node: syntax.Node, facts: Facts) -> bool | None:
         return (value(node.operand, facts) is not None) is node.known
     if isinstance(node, syntax.InNode):
         text = value(node.operand, facts)
-        return None if text is None else text in node.texts
+        return None if text is None else text in {each.value for each in node.texts}
     if isinstance(node, syntax.CompareNode):
         return compared(node, facts)
     flag = value(node, facts)

@@ -62,6 +62,24 @@ async def test_a_second_start_changes_nothing_and_a_text_cannot_change(
     assert "another text" in str(check)
 
 
+async def test_a_rule_that_inhibits_nobody_is_active_and_warned_of(
+    url: str, tmp_path: Path
+) -> None:
+    """Another file's rule and a shipped one are somebody."""
+    inhibits = "inhibits: [{rules: [below-last-year, older, nobody], same: [unit]}]\n"
+    (tmp_path / "old-cases.yaml").write_text(CASES + inhibits, "utf-8")
+    older = CASES.replace("old-cases", "older")
+    (tmp_path / "older.yaml").write_text(older, "utf-8")
+
+    async with World.running(url, with_loops=False, rules=str(tmp_path)) as world:
+        check = await rules_check(world)
+        mine = (await world.admin.get("/v1/rules/old-cases")).json()
+
+    assert (check["status"], mine["state"]) == ("warn", "active")
+    assert str(check).count("There is no rule") == 1
+    assert "'nobody'" in str(check)
+
+
 async def test_a_directory_that_is_not_there_is_warned_of(url: str) -> None:
     async with World.running(url, with_loops=False, rules="/nowhere") as world:
         check = await rules_check(world)

@@ -129,7 +129,7 @@ async def test_check_says_what_a_text_would_be(still_world: World) -> None:
     )
 
     found = answer.json()
-    assert found["ok"]
+    assert (found["ok"], found["warnings"]) == (True, [])
     assert found["reading"] == {"decided_by": "both", "why": None}
     assert "last_year.rate" in {word["name"] for word in found["names"]}
     assert found["rule"]["when"] == load_text(SHIPPED).when.text
@@ -147,6 +147,21 @@ async def test_check_says_why_native_decides_alone(still_world: World) -> None:
     reading = answer.json()["reading"]
     assert reading["decided_by"] == "native", answer.text
     assert reading["why"].keys() == {"vi", "en"}
+
+
+async def test_check_warns_of_what_keeps_no_rule_out(still_world: World) -> None:
+    text = (RULES / "not-reported.yaml").read_text("utf-8")
+    text = text[: text.index("examples:")].replace("- below-target", "- blow-target")
+
+    answer = await still_world.admin.post("/v1/rules/check", content=text, headers=YAML)
+
+    found = answer.json()
+    assert found["ok"], answer.text
+    assert [(w["pointer"], w["hint"]) for w in found["warnings"]] == [
+        ("/inhibits/0/rules/1", "below-target"),
+        ("/examples", "{given: {…}, expect: {fires: true}}"),
+        ("/examples", "{given: {…}, expect: {fires: false}}"),
+    ]
 
 
 async def test_two_versions_are_compared_key_by_key(still_world: World) -> None:
