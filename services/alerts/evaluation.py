@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
+import structlog
+
 from libs.common import clock
 from libs.common.database import Connection
 from libs.common.periods import Period
@@ -17,10 +19,13 @@ from services.alerts.domain.vocabulary import Facts
 from services.alerts.domain.watching import WORDS, Watch
 from services.alerts.engine import Counters, Decision, Engine, Health, Mode
 from services.alerts.matters import Inhibitor, Judged, Matter
+from services.alerts.rulebook import RuleErrors
 from services.alerts.rulebooks import shadowing
 from services.alerts.rulebooks.texts import kept
 from services.alerts.shown import Fired, Held, Inhibited, RuleRow
 from services.alerts.subjects import Subject
+
+log = structlog.get_logger()
 
 OF_A_PERIOD = (Watch.MISSING_REPORT, Watch.SCORECARD)
 """What evaluating a period judges, in this order: a report that has not come may
@@ -34,6 +39,10 @@ class Judge:
         self.engines: Mapping[Watch, Engine] = {
             watch: Engine(mode, names=names) for watch, names in WORDS.items()
         }
+        self.taken: set[tuple[str, int]] = set()
+        """Rules and their versions that it was told to judge by."""
+        self.set_aside: list[str] = []
+        """Those of them whose text no longer reads, as after an upgrade."""
 
     @property
     def rules(self) -> list[Rule]:
@@ -42,6 +51,9 @@ class Judge:
 
     def health(self) -> Health:
         """The first engine that is not well, else that all are."""
+        if self.set_aside:
+            text = f"no longer read, and not judged by: {', '.join(self.set_aside)}"
+            return Health("warn", text)
         found = [engine.health() for engine in self.engines.values()]
         return next((one for one in found if one.state != "ok"), found[0])
 
@@ -101,13 +113,21 @@ async def ready_rules(connection: Connection, judge: Judge) -> None:
     """Load the active rules into the engines where they have others."""
     rows = await store.active_rules(connection)
     wanted = {(row["id"], row["version"]) for row in rows}
-    if wanted == {(rule.id, rule.version) for rule in judge.rules}:
+    if wanted == judge.taken:
         return
-    rules = [kept(row["source"]) for row in rows]
+    rules: list[Rule] = []
+    judge.set_aside = []
+    for row in rows:
+        try:
+            rules.append(kept(row["source"]))
+        except RuleErrors as errors:  # one that fails must not stop all others
+            judge.set_aside.append(row["id"])
+            log.error("rule_set_aside", rule=row["id"], why=str(errors.problems[0]))
     for watch, engine in judge.engines.items():
         # Figures come at any moment; cases and reports that are owed may never.
         take = engine.start if watch is Watch.SCORECARD else engine.take
         await take([rule for rule in rules if rule.watches is watch])
+    judge.taken = wanted
 
 
 async def evaluate(

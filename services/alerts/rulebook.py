@@ -122,14 +122,21 @@ def shipped_rules() -> list[tuple[Rule, str]]:
     return [(rule, texts[rule.id]) for rule in rules]
 
 
-def load_text(text: str, *, source: str = "<text>", names: Names | None = None) -> Rule:
+def load_text(
+    text: str,
+    *,
+    source: str = "<text>",
+    names: Names | None = None,
+    accepted: bool = False,
+) -> Rule:
     """One rule from its YAML or JSON text. Raises RuleErrors.
 
-    Its names are those of what it watches, unless others are given.
+    Its names are those of what it watches, unless others are given. Of one that was
+    `accepted` before it is not asked again whether its parts and examples fit.
     """
     try:
         root = composed(text)
-        return _RuleReader(root, source, names).rule()
+        return _RuleReader(root, source, names).rule(accepted=accepted)
     except Refused as refused:
         raise RuleErrors([refused.problem(source)]) from None
 
@@ -164,7 +171,7 @@ class _RuleReader:
         self._fields: dict[str, Node] = {}
         self._params: dict[str, ParamTable] = {}
 
-    def rule(self) -> Rule:
+    def rule(self, *, accepted: bool) -> Rule:
         self._fields = self._keys()
         self._try("watches", self._read_watches)
         self._try("params", self._read_params)
@@ -172,6 +179,8 @@ class _RuleReader:
         self._check_parts()
         self._stop_at_problems()
         rule = self._built()
+        if accepted:
+            return rule
         self._check_whole(rule)
         self._stop_at_problems()
         self._check_examples(rule)

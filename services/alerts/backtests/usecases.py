@@ -15,7 +15,7 @@ from services.alerts.backtests.judging import day_of, judged, moment_of
 from services.alerts.domain.rule_life import RuleState
 from services.alerts.domain.watching import Watch
 from services.alerts.rulebooks import store as rules
-from services.alerts.rulebooks.texts import kept
+from services.alerts.rulebooks.texts import understood
 from services.alerts.rulebooks.usecases import no_such_rule
 
 MOST_PERIODS = 60
@@ -51,7 +51,7 @@ async def run(
             actor=actor,
             now=await clock.business_now(connection),
         )
-        if known == "then" and kept(row["source"]).watches is Watch.SCORECARD:
+        if known == "then" and understood(row["source"]).watches is Watch.SCORECARD:
             await _ask(connection, backtest, periods)
         else:
             await _judge(connection, backtest, periods, known)
@@ -122,7 +122,7 @@ async def _judge(
     row = await store.asked(connection, backtest)
     assert row is not None
     texts = [row["source"], *([row["other"]] if row["other"] is not None else [])]
-    versions = [kept(text) for text in texts]
+    versions = [understood(text) for text in texts]
     now = await clock.business_now(connection)
     for period in periods:
         if known == "then":

@@ -9,7 +9,7 @@ from yaml import MappingNode
 from services.alerts import rule_json
 from services.alerts.rule_nodes import composed
 from services.alerts.rulebooks.shown import KeyDifference
-from services.alerts.rulebooks.texts import kept
+from services.alerts.rulebooks.texts import understood
 
 
 def differences(before: str, after: str) -> list[KeyDifference]:
@@ -21,7 +21,7 @@ def differences(before: str, after: str) -> list[KeyDifference]:
 
 
 def _differences(before: str, after: str) -> Iterator[KeyDifference]:
-    said = rule_json.dump(kept(before)), rule_json.dump(kept(after))
+    said = rule_json.dump(understood(before)), rule_json.dump(understood(after))
     texts = _texts(before), _texts(after)
     for key in said[0]:
         if key != "version" and said[0][key] != said[1][key]:

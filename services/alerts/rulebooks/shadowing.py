@@ -8,14 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 
+import structlog
+
 from libs.common.database import Connection
 from services.alerts.cases import store as cases
 from services.alerts.domain.rules import Outcome, Rule
 from services.alerts.domain.watching import Watch
 from services.alerts.engine.native import CompiledRule
+from services.alerts.rulebook import RuleErrors
 from services.alerts.rulebooks import store
 from services.alerts.rulebooks.texts import kept
 from services.alerts.subjects import Subject
+
+log = structlog.get_logger()
 
 Pair = tuple[Rule, Rule | None]
 """A version in shadow, and the active version of the same rule."""
@@ -25,11 +30,13 @@ async def pairs(
     connection: Connection, watch: Watch, rules: Sequence[str] | None = None
 ) -> list[Pair]:
     """Every version in shadow of a watch, or of these rules, beside what is active."""
-    rows = await store.shadows(connection)
-    found = [
-        (kept(row["source"]), kept(row["active"]) if row["active"] else None)
-        for row in rows
-    ]
+    found: list[Pair] = []
+    for row in await store.shadows(connection):
+        active = row["active"]
+        try:
+            found.append((kept(row["source"]), kept(active) if active else None))
+        except RuleErrors as errors:  # what bothers nobody must not stop what does
+            log.error("shadow_set_aside", why=str(errors.problems[0]))
     return [
         pair
         for pair in found

@@ -18,7 +18,7 @@ from services.alerts.domain.watching import WORDS
 from services.alerts.engine.durable import Translation
 from services.alerts.rule_nodes import Problem
 from services.alerts.rulebook import RuleErrors
-from services.alerts.rulebooks.texts import kept, pointer_of
+from services.alerts.rulebooks.texts import pointer_of, understood
 from services.alerts.shown import RuleVersion, Word
 
 
@@ -185,7 +185,7 @@ def parts(rule: Rule) -> RuleParts:
 def rule(row: Row) -> RuleShown:
     """A version of a rule as it is kept."""
     return RuleShown(
-        **parts(kept(row["source"])),
+        **parts(understood(row["source"])),
         state=row["state"],
         origin=row["origin"],
         created_at=written(row["created_at"]),

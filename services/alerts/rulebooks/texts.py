@@ -74,8 +74,20 @@ def read(text: str) -> Rule:
 
 @lru_cache(maxsize=2048)
 def kept(source: str) -> Rule:
-    """The rule of a text that is kept: it was read before and is read once."""
-    return rulebook.load_text(source)
+    """The rule of a text that is kept: it was read before and is read once.
+
+    What is asked of new rules is not asked of it again: that may have become more.
+    Raises RuleErrors where it cannot be understood any more.
+    """
+    return rulebook.load_text(source, accepted=True)
+
+
+def understood(source: str) -> Rule:
+    """The same for somebody who asks for it. Raises Problem with every fault."""
+    try:
+        return kept(source)
+    except RuleErrors as errors:
+        raise unacceptable(errors) from None
 
 
 def unacceptable(errors: RuleErrors) -> Problem:

@@ -30,7 +30,7 @@ from services.alerts.rule_notes import notes
 from services.alerts.rulebook import RuleErrors, load_text
 from services.alerts.rulebooks import ending, shown, store
 from services.alerts.rulebooks.differences import differences
-from services.alerts.rulebooks.texts import kept, read
+from services.alerts.rulebooks.texts import read, understood
 
 
 class Trial:
@@ -54,7 +54,7 @@ class Trial:
 
 
 def _rule(row: Row) -> Rule:
-    return kept(row["source"])
+    return understood(row["source"])
 
 
 def kills_the_engine(rule: Rule, why: str) -> Conflict:

@@ -220,3 +220,25 @@ async def test_only_a_steward_at_the_root_writes_rules(still_world: World) -> No
     answer = await below.put("/v1/rules/below-last-year", content=HARSHER, headers=YAML)
 
     assert answer.status_code == 403
+
+
+async def test_a_text_that_no_longer_reads_stops_nobody_else(
+    still_world: World,
+) -> None:
+    """As after an upgrade that asks more of rules than the one that accepted it."""
+    owner = still_world.owner
+    await owner.execute("SET session_replication_role = replica")
+    await owner.execute(
+        "UPDATE alerts.rule SET source = replace(source, 'last_year.rate', 'lost')"
+        " WHERE id = 'below-last-year'"
+    )
+
+    answer = await still_world.admin.post("/v1/evaluations", json={"period": "2022M05"})
+    asked = await still_world.admin.get("/v1/rules/below-last-year")
+    ready = (await still_world.anonymous.get("/readyz")).json()
+
+    assert answer.status_code == 200, answer.text
+    assert asked.status_code == 422
+    assert "lost" in asked.json()["errors"][0]["message"]["en"], asked.text
+    assert ready["status"] == "warn", ready
+    assert "below-last-year" in str(ready), ready
