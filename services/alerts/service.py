@@ -51,9 +51,10 @@ def build(
 ) -> Service:
     """The service under its own database role: it judges, keeps and delivers."""
     database = Database(url, "dondoc_alerts")
-    # What tells subscribers waits for nobody's connection; its statements are short and
-    # many, so they are planned once for all.
+    # What tells subscribers waits for nobody's connection. Its statements, and those that
+    # judge a period, are few and asked all the time: they are planned once for all.
     telling = Database(url, "dondoc_alerts", size=4, plans="generic")
+    judging = Database(url, "dondoc_alerts", size=2, plans="generic")
     judge = Judge(settings.rule_engine)
     trial = Trial(settings.rule_engine, WORKER)
     directory = Directory(settings.rules, trial)
@@ -73,7 +74,7 @@ def build(
         ) -> None:
             await inbox.scores_changed(connection, judge, period, events)
 
-        return await consume_one(database, SCORES_CHANGED, handle, backoff=backoff)
+        return await consume_one(judging, SCORES_CHANGED, handle, backoff=backoff)
 
     async def preview() -> bool:
         async def handle(
@@ -141,9 +142,11 @@ def build(
             await directory.take(database)
             async with database.connection() as connection:
                 await ready_rules(connection, judge)
+        await judging.open()
         try:
             yield
         finally:
+            await judging.close()
             await judge.stop()
 
     @asynccontextmanager
