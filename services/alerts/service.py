@@ -51,8 +51,8 @@ def build(
 ) -> Service:
     """The service under its own database role: it judges, keeps and delivers."""
     database = Database(url, "dondoc_alerts")
-    # What tells subscribers waits for nobody's connection. Its statements, and those that
-    # judge a period, are few and asked all the time: they are planned once for all.
+    # What tells subscribers waits for nobody's connection. Its statements and those
+    # that judge a period are few and asked all the time: they are planned once for all.
     telling = Database(url, "dondoc_alerts", size=4, plans="generic")
     judging = Database(url, "dondoc_alerts", size=2, plans="generic")
     judge = Judge(settings.rule_engine)
