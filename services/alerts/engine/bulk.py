@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from enum import IntEnum
+from functools import lru_cache
+from types import CodeType
 from typing import Final
 
 import structlog
@@ -120,9 +122,15 @@ def judge_of(rules: Sequence[Rule], sealing: Sealing) -> Judge:
     writer = _Writer(sealing)
     source = writer.function(rules)
     scope: dict[str, object] = dict(writer.constants)
-    exec(compile(source, "<rules>", "exec"), scope)
+    exec(_compiled(source), scope)
     judge: Judge = scope["judge"]  # type: ignore[assignment]
     return judge
+
+
+@lru_cache(maxsize=32)
+def _compiled(source: str) -> CodeType:
+    """Rules are loaded again at every start, and for every backtest of them."""
+    return compile(source, "<rules>", "exec")
 
 
 def _all_known(variables: Iterable[str]) -> str:
