@@ -148,7 +148,8 @@ whole AS MATERIALIZED (
   WHERE NOT is_bottom AND period = $1 AND children <= reports
   UNION ALL {_unreported("figures_before", "$3")}
   UNION ALL {_unreported("figures_previous", "$5")}),
--- Mostly all children reported counts; only where some did not is there a way down.
+-- Mostly all children reported counts; only where some did not is there a way down, if
+-- there is anyone below them.
 direct AS MATERIALIZED (
   SELECT w.period, w.code, {", ".join(f"s.{name}" for name in ("measure", "category", *_COUNTED))}, parts = children AS complete
   FROM (SELECT c.period, child.parent, c.measure, c.category, count(*) AS parts, {_TOTALS}
@@ -164,6 +165,7 @@ downward AS (
   LEFT JOIN direct d ON d.period = w.period AND d.code = w.code
     AND d.measure = w.measure AND d.category = w.category
   WHERE d.complete IS NOT TRUE
+    AND (w.period, w.code) IN (SELECT period, parent FROM tree WHERE NOT is_bottom)
   UNION ALL
   SELECT d.period, d.code, d.measure, d.category, tree.code, tree.is_bottom,
     {", ".join(f"c.{name}" for name in _COUNTED)}
