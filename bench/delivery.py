@@ -50,7 +50,7 @@ async def run(seconds: float = SECONDS, count: int = MESSAGES) -> list[Result]:
             made = (await http.post("/v1/subscriptions", json=wish)).raise_for_status()
             took, limit, lost = [], [], 0
             for _ in range(RUNS):
-                bodies = await _decide(url, count)
+                bodies = await decide(url, count)
                 seconds_taken, missing = await _all_came(hears, count)
                 took.append(seconds_taken)
                 lost += missing
@@ -88,7 +88,7 @@ async def came(hears: str) -> list[dict[str, Any]]:
 # Sustained --------------------------------------------------------------------------
 
 
-async def _decide(url: str, count: int) -> list[bytes]:
+async def decide(url: str, count: int) -> list[bytes]:
     """Freeze messages of the usual size, as a closing of many periods would."""
     now = datetime.now(UTC)
     data = {"period": "2022M05", "under": "VN", "reason": "x" * 600, "closed_at": None}
