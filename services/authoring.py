@@ -23,8 +23,8 @@ from services.alerts.desk.steps import Suite
 from services.alerts.desk.suites import read_suite
 from services.alerts.domain.rules import Rule
 from services.alerts.engine.durable import Translation
-from services.alerts.rule_nodes import Problem, Refused
 from services.alerts.rule_notes import notes
+from services.alerts.rule_problems import Problem, Refused
 from services.alerts.rulebook import RULES, RuleErrors, load_file
 from services.process import database
 from services.scoring.inbox import scores_asked

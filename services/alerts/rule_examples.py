@@ -31,17 +31,20 @@ from services.alerts.domain.vocabulary import (
 from services.alerts.domain.watching import CLOSED
 from services.alerts.engine.native import CompiledRule
 from services.alerts.rule_nodes import (
-    Refused,
     choice_of,
     day_of,
     fields_of,
     flag_of,
     is_null,
     items_of,
-    not_a_value,
-    not_among,
     pairs_of,
     text_of,
+)
+from services.alerts.rule_problems import (
+    Refused,
+    not_a_period,
+    not_a_value,
+    not_among,
     unknown_key,
 )
 
@@ -116,13 +119,7 @@ def _period(given: Mapping[str, tuple[Node, Node]], key: str) -> Period | None:
     try:
         return Period.parse(text_of(node, f"{key}.given.period"))
     except InvalidPeriod:
-        raise Refused(
-            node,
-            f"{key}.given.period",
-            "Kỳ viết là 2022M05 hoặc 2025-09-12.",
-            "A period is written 2022M05 or 2025-09-12.",
-            "2022M05",
-        ) from None
+        raise not_a_period(node, f"{key}.given.period", str(node.value)) from None
 
 
 def _word(node: Node, name: str, key: str, names: Names) -> Name:

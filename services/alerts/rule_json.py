@@ -16,7 +16,7 @@ from services.alerts.domain.rules import (
     Step,
 )
 from services.alerts.domain.vocabulary import Bilingual
-from services.alerts.rule_nodes import Json
+from services.alerts.rule_problems import Json
 
 
 def dump(rule: Rule) -> dict[str, Json]:

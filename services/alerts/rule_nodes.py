@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import Final, TypeVar
@@ -13,79 +11,24 @@ from typing import Final, TypeVar
 import yaml
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
-from services.alerts.domain.numerals import rewritten
-from services.alerts.domain.syntax import nearest
-from services.alerts.domain.vocabulary import (
-    HUNDREDTHS,
-    Bilingual,
-    Kind,
-    NotAValue,
-    day,
+from services.alerts.domain.vocabulary import Bilingual, Kind, NotAValue, day
+from services.alerts.rule_problems import (
+    Refused,
+    absent,
+    not_a_value,
+    not_among,
+    unknown_key,
 )
-from services.alerts.rule_places import place_of
 
 MAX_BYTES: Final = 64 * 1024
 MAX_DEPTH: Final = 16
 MAX_TEXT: Final = 2000
 MAX_ITEMS: Final = 200
-_FEW_KEYS: Final = 20
 
 _WHOLE: Final = re.compile(r"[0-9]{1,9}")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufeff]")
 
-Json = str | int | bool | None | list["Json"] | dict[str, "Json"]
 Choice = TypeVar("Choice", bound=StrEnum)
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing wrong with a rule file: where it stands and what to write instead."""
-
-    file: str
-    line: int
-    column: int
-    key: str
-    message: Bilingual
-    hint: str | None = None
-
-    def __str__(self) -> str:
-        hint = f" Write: {self.hint}" if self.hint else ""
-        place = f"{self.file}:{self.line}:{self.column}: "
-        key = f"{self.key}: " if self.key else ""
-        return f"{place}{key}{self.message.en}{hint}"
-
-    def as_json(self) -> dict[str, Json]:
-        return {
-            "file": self.file,
-            "line": self.line,
-            "column": self.column,
-            "key": self.key,
-            "message": {"vi": self.message.vi, "en": self.message.en},
-            "hint": self.hint,
-        }
-
-
-class Refused(Exception):
-    """The value at this node cannot be used."""
-
-    def __init__(
-        self,
-        node: Node | None,
-        key: str,
-        vi: str,
-        en: str,
-        hint: str | None = None,
-        *,
-        place: tuple[int, int] | None = None,
-    ) -> None:
-        super().__init__(en)
-        self.key = key
-        self.message = Bilingual(vi, en)
-        self.hint = hint
-        self.place = place or place_of(node)
-
-    def problem(self, file: str) -> Problem:
-        return Problem(file, *self.place, self.key, self.message, self.hint)
 
 
 class _Loader(yaml.SafeLoader):
@@ -294,70 +237,3 @@ def bilingual_of(node: Node, key: str) -> Bilingual:
 
 def is_null(node: Node) -> bool:
     return isinstance(node, ScalarNode) and node.tag == "tag:yaml.org,2002:null"
-
-
-# Refusals that recur
-
-
-def unknown_key(node: Node, key: str, name: str, known: Iterable[str]) -> Refused:
-    known = list(known)
-    near = nearest(name, known)
-    few = ", ".join(known) if near is None and len(known) <= _FEW_KEYS else ""
-    return Refused(
-        node,
-        f"{key}.{name}" if key else name,
-        f"Không có khóa {name!r} ở đây" + (f"; có: {few}." if few else "."),
-        f"There is no key {name!r} here" + (f"; there are: {few}." if few else "."),
-        near,
-    )
-
-
-def absent(node: Node, key: str) -> Refused:
-    name = key.rsplit(".", 1)[-1]
-    return Refused(
-        node,
-        key,
-        f"Thiếu khóa {name!r}.",
-        f"The key {name!r} is missing.",
-        f"{name}: …",
-    )
-
-
-def not_among(node: Node, key: str, text: str, known: list[str]) -> Refused:
-    listed = ", ".join(known)
-    return Refused(
-        node,
-        key,
-        f"{text!r} không phải là một trong: {listed}.",
-        f"{text!r} is none of: {listed}.",
-        nearest(text, known) or known[0],
-    )
-
-
-def not_a_value(node: Node, key: str, text: str, kind: Kind | None = None) -> Refused:
-    wanted = f" {kind.value}" if kind else ""
-    return Refused(
-        node,
-        key,
-        f"{text!r} không phải là giá trị{wanted}.",
-        f"{text!r} is no{wanted or ' value'}.",
-        _number_instead(text, kind) or (_WRITTEN.get(kind) if kind else None),
-    )
-
-
-def _number_instead(text: str, kind: Kind | None) -> str | None:
-    """The number that was meant; where its kind is given, it stands without unit."""
-    whole = kind is not None and kind not in HUNDREDTHS
-    other = rewritten(text, whole=whole)
-    if other is None or other[0] != text:
-        return None
-    return other[1].partition(" ")[0] if kind else other[1]
-
-
-_WRITTEN: Final[Mapping[Kind, str]] = {
-    Kind.DATE: "2022-03-08",
-    Kind.PERCENT: '"73.45"',
-    Kind.POINTS: '"10.60"',
-    Kind.DECIMAL: '"3.50"',
-    Kind.FLAG: "true",
-}

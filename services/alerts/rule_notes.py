@@ -6,16 +6,10 @@ from collections.abc import Collection, Iterator
 
 from yaml import Node
 
+from services.alerts.domain.meant import nearest
 from services.alerts.domain.rules import Rule
-from services.alerts.domain.syntax import nearest
-from services.alerts.rule_nodes import (
-    Problem,
-    Refused,
-    composed,
-    is_null,
-    items_of,
-    pairs_of,
-)
+from services.alerts.rule_nodes import composed, is_null, items_of, pairs_of
+from services.alerts.rule_problems import Problem, Refused
 
 
 def notes(

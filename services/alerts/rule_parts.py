@@ -8,6 +8,7 @@ from typing import Final
 
 from yaml import MappingNode, Node, ScalarNode
 
+from services.alerts.domain import meant
 from services.alerts.domain.checking import param_value
 from services.alerts.domain.deadlines import MOST_STANDING
 from services.alerts.domain.expressions import ParamTable
@@ -24,32 +25,30 @@ from services.alerts.domain.rules import (
 from services.alerts.domain.vocabulary import NotAValue
 from services.alerts.domain.watching import Watch
 from services.alerts.rule_nodes import (
-    Refused,
     choice_of,
     day_of,
     fields_of,
     is_null,
     items_of,
-    not_a_value,
-    not_among,
     pairs_of,
     text_of,
     whole_of,
 )
+from services.alerts.rule_problems import Refused, not_a_value, not_among
 
 _ID: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _PARENTS: Final = re.compile(r"parent(?:\.parent){0,4}")
 
 
-def id_of(node: Node) -> str:
-    text = text_of(node, "id")
+def id_of(node: Node, key: str = "id") -> str:
+    text = text_of(node, key)
     if not _ID.fullmatch(text) or len(text) > 64:
         raise Refused(
             node,
-            "id",
+            key,
             "id gồm chữ thường, số và dấu gạch nối, tối đa 64 ký tự.",
             "An id is of small letters, digits and hyphens, at most 64.",
-            "below-last-year",
+            meant.id(text),
         )
     return text
 
@@ -81,7 +80,10 @@ def inhibits_of(node: Node) -> tuple[Inhibition, ...]:
 
 def _inhibition(node: Node, key: str) -> Inhibition:
     fields = fields_of(node, key, required=("rules", "same"))
-    rules = [id_of(each) for each in items_of(fields["rules"], f"{key}.rules")]
+    rules = [
+        id_of(each, f"{key}.rules[{number}]")
+        for number, each in enumerate(items_of(fields["rules"], f"{key}.rules"))
+    ]
     same = []
     for each in items_of(fields["same"], f"{key}.same"):
         text = text_of(each, f"{key}.same")

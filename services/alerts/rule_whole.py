@@ -20,6 +20,7 @@ from services.alerts.domain.expressions import (
     Term,
     leaves,
 )
+from services.alerts.domain.meant import nearest
 from services.alerts.domain.reaching import follows, possible
 from services.alerts.domain.rules import (
     Closes,
@@ -30,17 +31,12 @@ from services.alerts.domain.rules import (
     Rule,
     Within,
 )
-from services.alerts.domain.syntax import nearest
 from services.alerts.domain.vocabulary import Kind, Names
 from services.alerts.domain.watching import Watch
 from services.alerts.domain.wording import BESIDE, places
-from services.alerts.rule_nodes import (
-    Refused,
-    absent,
-    items_of,
-    pairs_of,
-)
+from services.alerts.rule_nodes import items_of, pairs_of
 from services.alerts.rule_places import place_within
+from services.alerts.rule_problems import Refused, absent
 
 
 def misfits(

@@ -28,9 +28,6 @@ from services.alerts.domain.watching import WORDS
 from services.alerts.engine.native import CompiledRule
 from services.alerts.rule_examples import example_of, hold
 from services.alerts.rule_nodes import (
-    Problem,
-    Refused,
-    absent,
     bilingual_of,
     choice_of,
     composed,
@@ -39,7 +36,6 @@ from services.alerts.rule_nodes import (
     items_of,
     pairs_of,
     text_of,
-    unknown_key,
 )
 from services.alerts.rule_parts import (
     basis_of,
@@ -54,6 +50,7 @@ from services.alerts.rule_parts import (
     watches_of,
 )
 from services.alerts.rule_places import place_within
+from services.alerts.rule_problems import Problem, Refused, absent, unknown_key
 from services.alerts.rule_whole import misfits
 
 RULES: Final = Path(__file__).parent / "rules"

@@ -38,25 +38,29 @@ from services.alerts.desk.steps import (
     Then,
     Words,
 )
+from services.alerts.domain.numerals import rewritten
 from services.alerts.domain.rules import Severity
 from services.alerts.domain.vocabulary import Kind, NotAValue, read
 from services.alerts.domain.watching import EVERY_WORD
 from services.alerts.rule_examples import fact_of
 from services.alerts.rule_nodes import (
-    Refused,
     choice_of,
     composed,
     day_of,
     fields_of,
     flag_of,
     items_of,
-    not_a_value,
     pairs_of,
     text_of,
-    unknown_key,
     whole_of,
 )
 from services.alerts.rule_parts import id_of
+from services.alerts.rule_problems import (
+    Refused,
+    not_a_period,
+    not_a_value,
+    unknown_key,
+)
 
 MISSING: Final = "_"
 _SERIES: Final = re.compile(r"([A-Za-z0-9._-]{1,40})/([a-z]+)/([0-9]{4})")
@@ -158,9 +162,8 @@ def _series(node: Node, key: str) -> tuple[str, str, int]:
         raise Refused(
             node,
             key,
-            "Khóa viết là đơn vị/chỉ tiêu/năm công tác.",
-            "The key is written unit/measure/working year.",
-            "A/cases/2022",
+            "Khóa viết là đơn vị/chỉ tiêu/năm công tác, ví dụ A/cases/2022.",
+            "A key is unit/measure/working year, for example A/cases/2022.",
         )
     return match[1], match[2], int(match[3])
 
@@ -186,7 +189,10 @@ def _percent(node: Node, key: str, text: str) -> int:
     try:
         return int(read(text, Kind.PERCENT))
     except NotAValue:
-        raise not_a_value(node, key, text, Kind.PERCENT) from None
+        refused = not_a_value(node, key, text, Kind.PERCENT)
+        if refused.hint and text != str(node.value):  # one month of several
+            refused.hint = refused.hint.strip('"')
+        raise refused from None
 
 
 def _targets(node: Node, key: str) -> dict[tuple[str, str, int], int]:
@@ -219,9 +225,10 @@ def _row(node: Node, key: str) -> Key:
     raise Refused(
         node,
         key,
-        "Khóa viết là đơn vị/chỉ tiêu/kỳ, đơn vị/kỳ hoặc đơn vị.",
-        "The key is written unit/measure/period, unit/period or unit.",
-        "A/cases/2022M05",
+        "Khóa viết là đơn vị/chỉ tiêu/kỳ, đơn vị/kỳ hoặc đơn vị; ví dụ:"
+        " A/cases/2022M05.",
+        "The key is written unit/measure/period, unit/period or unit; for example:"
+        " A/cases/2022M05.",
     )
 
 
@@ -246,7 +253,7 @@ def _expected(node: Node, key: str) -> Expected:
     )
     return Expected(
         _line(node),
-        id_of(fields["rule"]),
+        id_of(fields["rule"], f"{key}.rule"),
         text_of(fields["unit"], f"{key}.unit"),
         _period(fields["period"], f"{key}.period") if "period" in fields else None,
         text_of(fields["measure"], f"{key}.measure") if "measure" in fields else None,
@@ -273,7 +280,7 @@ def _period(node: Node, key: str) -> Period:
     try:
         return Period.parse(text)
     except InvalidPeriod:
-        raise not_a_value(node, key, text) from None
+        raise not_a_period(node, key, text) from None
 
 
 def _then(node: Node, key: str) -> Then:
@@ -282,12 +289,13 @@ def _then(node: Node, key: str) -> Then:
     text = text_of(ahead["fast_forward"], f"{key}.then.fast_forward")
     match = _AHEAD.fullmatch(text)
     if match is None:
+        meant = rewritten(text)
         raise Refused(
             ahead["fast_forward"],
             f"{key}.then.fast_forward",
-            "Viết số ngày làm việc (wdays) hoặc ngày (days).",
-            "Write a number of wdays or of days.",
-            "6 wdays",
+            "Viết số ngày làm việc hoặc số ngày; ví dụ: 6 wdays, 10 days.",
+            "Write a number of working days or of days; for example: 6 wdays, 10 days.",
+            meant[1] if meant and _AHEAD.fullmatch(meant[1]) else None,
         )
     return Then(
         _line(node),
@@ -311,11 +319,10 @@ def _event(node: Node, key: str) -> ExpectedEvent:
             f"{key}.type",
             "Chỉ thử được escalation.overdue và escalation.escalated.",
             "Only escalation.overdue and escalation.escalated come with time.",
-            "escalation.overdue",
         )
     return ExpectedEvent(
         type,  # type: ignore[arg-type]
         text_of(fields["unit"], f"{key}.unit"),
         text_of(fields["to"], f"{key}.to") if "to" in fields else None,
-        id_of(fields["rule"]) if "rule" in fields else None,
+        id_of(fields["rule"], f"{key}.rule") if "rule" in fields else None,
     )

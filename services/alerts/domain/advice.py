@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from services.alerts.domain.expressions import Const, Ref, Term, kind_of, written
+from services.alerts.domain.meant import member, nearest
 from services.alerts.domain.syntax import (
     CompareNode,
     Misread,
     NameNode,
     Node,
     TurnedNode,
-    nearest,
 )
 from services.alerts.domain.vocabulary import NUMERIC, Kind, Names, printed
 from services.alerts.domain.watching import CLOSED, EVERY_WORD, WORDS, Watch
@@ -64,7 +64,7 @@ def unquoted(node: Node, other: Node, names: Names) -> Misread | None:
         return None
     if beside.kind not in (Kind.TEXT, Kind.LIST):
         return None
-    near = f'"{nearest(node.name, CLOSED.get(beside.name, ())) or node.name}"'
+    near = f'"{member(node.name, CLOSED.get(beside.name, ())) or node.name}"'
     of_list = beside.kind is Kind.LIST
     return _no_name_but_a_text(node, f"{beside.name} has {near}" if of_list else near)
 
@@ -88,7 +88,7 @@ def never(name: str, text: str, at: int) -> Misread | None:
     if text in values:
         return None
     listed = ", ".join(values)
-    near = nearest(text, values)
+    near = member(text, values)
     return Misread(
         at,
         f"{name} không bao giờ là {text!r}; có: {listed}.",

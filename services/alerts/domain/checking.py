@@ -36,6 +36,7 @@ from services.alerts.domain.expressions import (
     Term,
     kind_of,
 )
+from services.alerts.domain.meant import nearest
 from services.alerts.domain.numerals import rewritten
 from services.alerts.domain.settling import (
     Age,
@@ -64,7 +65,6 @@ from services.alerts.domain.syntax import (
     NumberNode,
     TextNode,
     TurnedNode,
-    nearest,
     read_tree,
 )
 from services.alerts.domain.vocabulary import (

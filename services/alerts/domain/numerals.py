@@ -19,7 +19,7 @@ _UNITS: Final = {
     **dict.fromkeys(("%", "phần trăm"), "%"),
     **dict.fromkeys(("pp", "điểm phần trăm", "điểm %", "điểm"), "pp"),
     **dict.fromkeys(("cases", "việc", "vụ việc"), "cases"),
-    **dict.fromkeys(("wdays", "ngày làm việc"), "wdays"),
+    **dict.fromkeys(("wdays", "ngày làm việc", "working days", "working day"), "wdays"),
     **dict.fromkeys(("days", "ngày"), "days"),
     **dict.fromkeys(("year", "năm"), "year"),
     **dict.fromkeys(("month", "tháng"), "month"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from services.alerts.domain import meant
 from services.alerts.domain.expressions import (
     AgeUnit,
     Const,
@@ -127,12 +128,17 @@ def kind_wanted(other: Loose) -> Kind:
 
 
 def with_kind(term: Bare | BareParam, kind: Kind, at: int) -> Term:
-    if kind not in NUMERIC or kind is Kind.DATE:
+    if kind is Kind.DATE:
+        raise Misread(
+            at,
+            'Một số không so được với ngày; ngày viết, ví dụ: "2022-03-08".',
+            'A number cannot stand beside a date; one is, for example: "2022-03-08".',
+        )
+    if kind not in NUMERIC:
         raise Misread(
             at,
             f"Một số không so được với {kind.value}.",
             f"A number cannot stand beside a {kind.value}.",
-            '"2022-03-08"' if kind is Kind.DATE else None,
         )
     if isinstance(term, Bare):
         return _const(term.value, kind, at)
@@ -148,12 +154,9 @@ def maybe_date(term: Const, other: Loose, at: int) -> Const:
     try:
         return Const(day(term.value).toordinal(), Kind.DATE)
     except NotAValue:
-        raise Misread(
-            at,
-            f"{term.value!r} không phải là ngày.",
-            f"{term.value!r} is not a date.",
-            '"2022-03-08"',
-        ) from None
+        words, instead = meant.no_day(term.value), meant.day(term.value)
+        hint = f'"{instead}"' if instead else None
+        raise Misread(at, words.vi, words.en, hint) from None
 
 
 def param_term(name: str, table: ParamTable, at: int) -> Param | BareParam:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from difflib import get_close_matches
 from typing import Final
 
+from services.alerts.domain.meant import nearest
 from services.alerts.domain.numerals import rewritten
 from services.alerts.domain.vocabulary import UNITS, Bilingual
 
@@ -201,12 +201,6 @@ def read_tree(text: str) -> Node:
             f"The expression is longer than {MAX_CHARACTERS} characters.",
         )
     return _Parser(text).whole()
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word most like this one, if any is near."""
-    found = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return found[0] if found else None
 
 
 def _unit_of_kind(word: str) -> str | None:

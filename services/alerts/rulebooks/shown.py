@@ -16,7 +16,7 @@ from services.alerts.domain.rules import Rule
 from services.alerts.domain.vocabulary import Bilingual, Name
 from services.alerts.domain.watching import WORDS
 from services.alerts.engine.durable import Translation
-from services.alerts.rule_nodes import Problem
+from services.alerts.rule_problems import Problem
 from services.alerts.rulebook import RuleErrors
 from services.alerts.rulebooks.texts import pointer_of, understood
 from services.alerts.shown import RuleVersion, Word

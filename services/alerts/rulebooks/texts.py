@@ -21,7 +21,7 @@ from libs.common.problems import (
 )
 from services.alerts import rulebook
 from services.alerts.domain.rules import Rule
-from services.alerts.rule_nodes import Problem as Mistake
+from services.alerts.rule_problems import Problem as Mistake
 from services.alerts.rulebook import RuleErrors
 
 YAML: Final = ("application/yaml", "text/yaml", "application/x-yaml", "text/x-yaml")
