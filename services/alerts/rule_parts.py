@@ -153,21 +153,25 @@ def _formless(node: Node) -> Refused:
     return Refused(
         node,
         "due",
-        f"Hạn viết theo một trong các dạng: {forms}.",
-        f"A due date has one of these forms: {forms}.",
-        f"{{within: {node.value}}}" if days else _FORMS[0],
+        f"Hạn viết theo một trong các dạng, ví dụ: {forms}.",
+        f"A due date has one of these forms, for example: {forms}.",
+        f"{{within: {node.value}}}" if days else None,
     )
 
 
 def _one_way(node: Node, fields: Mapping[str, Node]) -> OnDay | Within:
     ways = [way for way in _WAYS if way in fields]
     if len(ways) != 1 or ("from" in fields and ways != ["within"]):
+        example = _FORMS[0]
+        if "every" in fields:
+            example = _FORMS[5].replace("month,", f"{fields['every'].value},", 1)
         raise Refused(
             node,
             "due",
-            "Hạn là một trong by, before, within (within có thể kèm from).",
-            "A due date is one of by, before, within (which may take from).",
-            _FORMS[5] if "every" in fields else _FORMS[0],
+            "Hạn là một trong by, before, within (within có thể kèm from); ví dụ:"
+            f" {example}.",
+            "A due date is one of by, before, within (which may take from); for"
+            f" example: {example}.",
         )
     if ways == ["within"]:
         return _within(fields)

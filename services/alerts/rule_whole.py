@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TypeGuard
 
 from yaml import Node
 
@@ -71,16 +72,13 @@ def _of_due(rule: Rule, root: Node, fields: Mapping[str, Node]) -> Iterator[Refu
             "Không có hạn thì không có bước nào sau hạn.",
             "Without a due date there are no steps after it.",
         )
-    by_period = isinstance(rule.due, OnDay) or (
-        isinstance(rule.due, Within) and rule.due.from_period_end
-    )
-    if rule.watches is Watch.CASE and by_period:
+    if rule.watches is Watch.CASE and _by_period(rule.due):
         yield Refused(
             fields["due"],
             "due",
             "Việc thi hành án không thuộc kỳ nào; dùng within hoặc every.",
             "A case has no period; use `within` or `every`.",
-            _standing(rule.due),
+            _of_cases(rule.due),
         )
     if rule.watches is not Watch.CASE and isinstance(rule.due, Every):
         yield Refused(
@@ -88,16 +86,27 @@ def _of_due(rule: Rule, root: Node, fields: Mapping[str, Node]) -> Iterator[Refu
             "due.every",
             "Chỉ quy tắc về việc (watches: case) có báo cáo định kỳ.",
             "Only rules of cases have standing reports: a row has one period.",
-            "{within: 2, from: period_end}",
+            f"{{{_way(rule.due.due)}}}",
         )
 
 
-def _standing(due: Deadline | None) -> str:
-    """The nearest that a rule of cases can say: the same after each month."""
-    if not isinstance(due, OnDay):
-        return "{every: month, within: 2, from: period_end}"
+def _by_period(due: Deadline | None) -> TypeGuard[OnDay | Within]:
+    return isinstance(due, OnDay) or (isinstance(due, Within) and due.from_period_end)
+
+
+def _of_cases(due: OnDay | Within) -> str:
+    """The nearest that a rule of cases can say: so many days, or a day each month."""
+    if isinstance(due, Within):
+        return f"{{within: {due.working_days}}}"
+    return f"{{every: month, {_way(due)}}}"
+
+
+def _way(due: OnDay | Within) -> str:
+    """A deadline of a period, as a rule writes it."""
+    if isinstance(due, Within):
+        return f"within: {due.working_days}, from: period_end"
     way = "by" if due.inclusive else "before"
-    return f"{{every: month, {way}: {{day: {due.day}, month: after_period}}}}"
+    return f"{way}: {{day: {due.day}, month: after_period}}"
 
 
 def _owing_nothing(rule: Rule, fields: Mapping[str, Node]) -> Iterator[Refused]:

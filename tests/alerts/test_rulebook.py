@@ -171,13 +171,7 @@ MISTAKES = [
     ("division", 8, 12, "when", None),
     ("due-a-number", 14, 6, "due", "{within: 3}"),
     ("due-every-month", 14, 6, "due.every", "{within: 2, from: period_end}"),
-    (
-        "due-every-nothing",
-        12,
-        6,
-        "due",
-        "{every: month, by: {day: 20, month: after_period}}",
-    ),
+    ("due-every-nothing", 12, 6, "due", None),
     ("due-every-year", 12, 14, "due.every", None),
     ("due-on-a-number", 14, 11, "due.by", "{day: …, month: …}"),
     ("due-too-late", 12, 29, "due.within", None),
@@ -255,7 +249,7 @@ MISTAKES = [
     ("thousands-by-one-dot", 8, 22, "when", "50_000"),
     ("too-many-severities", 30, 5, "severity", None),
     ("turned-list", 8, 25, "when", 'case.claims has "credit"'),
-    ("two-due-dates", 14, 6, "due", "{by: {day: 15, month: after_period}}"),
+    ("two-due-dates", 14, 6, "due", None),
     ("unclosed-bracket", 8, 29, "when", ")"),
     ("unknown-function", 8, 7, "when", None),
     ("unknown-key", 9, 1, "unknwon", "unknown"),
@@ -280,6 +274,17 @@ MISTAKES = [
     ("example-by-hyphen", 19, 97, "examples[0].given.period", "2025M11"),
     ("underscored-id", 1, 5, "id", "tien-thap"),
     ("inhibits-no-id", 14, 21, "inhibits[0].rules[0]", "below-last-year"),
+    ("case-due-from-period-end", 12, 6, "due", "{within: 10}"),
+    ("due-every-quarter-alone", 12, 6, "due", None),
+    ("due-every-three-months", 12, 14, "due.every", "quarter"),
+    ("due-every-half-year", 12, 14, "due.every", None),
+    (
+        "due-every-quarter-by",
+        14,
+        6,
+        "due.every",
+        "{by: {day: 20, month: after_period}}",
+    ),
 ]
 
 
