@@ -99,7 +99,7 @@ def _hold_due(rule: Rule, example: Example, node: Node, key: str) -> None:
             f"{key}.given",
             "Để tính hạn, given phải có kỳ (period) hoặc ngày (at).",
             "To know the due date, `given` must say the period or the day (at).",
-            "at: 2025-09-15" if opening else "period: 2022M05",
+            "at: …" if opening else "period: …",
         )
     due = due_of(
         rule.due,
@@ -196,7 +196,7 @@ def _expectation(node: Node, key: str) -> Expectation:
             key,
             "Ví dụ phải nói kết quả chờ đợi.",
             "An example must say what it expects.",
-            "{fires: true}",
+            "{fires: …}",
         )
     return Expectation(
         fires=flag_of(fields["fires"], f"{key}.fires") if "fires" in fields else None,

@@ -10,8 +10,10 @@ from typing import Final, TypeVar
 
 from yaml import Node
 
+from services.alerts.domain import meant
 from services.alerts.domain.checking import parse
 from services.alerts.domain.expressions import Expression, ParamTable
+from services.alerts.domain.faults import ExpressionError
 from services.alerts.domain.rules import (
     Closes,
     Example,
@@ -22,7 +24,6 @@ from services.alerts.domain.rules import (
     Unknown,
     Visibility,
 )
-from services.alerts.domain.syntax import ExpressionError
 from services.alerts.domain.vocabulary import VOCABULARY, Bilingual, Names
 from services.alerts.domain.watching import WORDS
 from services.alerts.engine.native import CompiledRule
@@ -289,7 +290,7 @@ class _RuleReader:
                     f"params.{name}",
                     "Tên tham số gồm chữ thường, số và dấu _.",
                     "A parameter's name is of small letters, digits and _.",
-                    "bottom_k",
+                    (meant.id(name) or "").replace("-", "_") or None,
                 )
             self._params[name] = param_table_of(table, f"params.{name}")
 
@@ -329,7 +330,7 @@ class _RuleReader:
                 "severity",
                 "Dòng cuối phải không có if, để luôn có một mức.",
                 "The last row must have no `if`, so that there is always a severity.",
-                "{is: medium}",
+                "{is: …}",
             )
         return rows
 

@@ -90,7 +90,7 @@ def _rule(node: Node) -> tuple[str, int | None]:
             "rules",
             "Sau @ là số của bản.",
             "A version's number stands after the @.",
-            f"{name}@1",
+            f"{name}@…",
         )
     return name, int(version) if at else None
 

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-from services.alerts.domain.expressions import Const, Ref, Term, kind_of, written
-from services.alerts.domain.meant import member, nearest
+from typing import Final
+
+from services.alerts.domain.expressions import (
+    Arithmetic,
+    Const,
+    Ref,
+    Term,
+    kind_of,
+    trimmed,
+    written,
+)
+from services.alerts.domain.faults import Misread
+from services.alerts.domain.meant import flag, member, nearest
 from services.alerts.domain.syntax import (
+    ArithmeticNode,
     CompareNode,
-    Misread,
     NameNode,
     Node,
     TurnedNode,
 )
-from services.alerts.domain.vocabulary import NUMERIC, Kind, Names, printed
+from services.alerts.domain.vocabulary import NUMERIC, Kind, Names
 from services.alerts.domain.watching import CLOSED, EVERY_WORD, WORDS, Watch
+
+_TODAY: Final = ("today", "now", "current_date", "hom_nay")
 
 
 def no_name(node: NameNode, names: Names) -> Misread:
     """A name that the rule's watch does not have."""
     if node.name in EVERY_WORD:
         return _elsewhere(node, of_cases=names == WORDS[Watch.CASE])
+    if node.name.lower() in _TODAY and "at" in names:
+        return Misread(
+            node.at,
+            f"Không có tên {node.name!r}; ngày xét là at.",
+            f"There is no name {node.name!r}; the day of the evaluation is at.",
+            "at",
+        )
     if "." not in node.name:
         return _no_name_but_a_text(node, nearest(node.name, names))
     return Misread(
@@ -56,17 +76,51 @@ def _elsewhere(node: NameNode, *, of_cases: bool) -> Misread:
 
 
 def unquoted(node: Node, other: Node, names: Names) -> Misread | None:
-    """A word beside a text or a list that is no name: it lacks its quotes."""
+    """A word beside a text or a list that is no name: it lacks its quotes. Beside a
+    flag it is yes or no."""
     if not isinstance(node, NameNode) or not isinstance(other, NameNode):
         return None
     beside = names.get(other.name)
     if beside is None or node.name in EVERY_WORD or node.name in names:
         return None
+    if beside.kind is Kind.FLAG and (instead := flag(node.name)):
+        return Misread(
+            node.at,
+            f"{beside.name} là true hoặc false, không phải {node.name!r}.",
+            f"{beside.name} is true or false, not {node.name!r}.",
+            instead,
+        )
     if beside.kind not in (Kind.TEXT, Kind.LIST):
         return None
     near = f'"{member(node.name, CLOSED.get(beside.name, ())) or node.name}"'
     of_list = beside.kind is Kind.LIST
     return _no_name_but_a_text(node, f"{beside.name} has {near}" if of_list else near)
+
+
+def hyphened(node: ArithmeticNode, names: Names) -> Misread | None:
+    """`case.status-since`: a name whose parts a hyphen keeps apart."""
+    left, right = node.left, node.right
+    if not isinstance(left, NameNode) or not isinstance(right, NameNode):
+        return None
+    name = f"{left.name}_{right.name}"
+    if node.operator != "-" or right.name in names or name not in names:
+        return None
+    return Misread(
+        left.at,
+        f"Dấu - là phép trừ; không có tên {right.name!r}.",
+        f"The sign - subtracts; there is no name {right.name!r}.",
+        name,
+    )
+
+
+def no_function(at: int, name: str) -> Misread:
+    """A function that no expression has."""
+    return Misread(
+        at,
+        f"Không có hàm {name!r}.",
+        f"There is no function {name!r}.",
+        "at" if name.lower() in _TODAY else nearest(name, ["age", "param"]),
+    )
 
 
 def turned(node: TurnedNode, names: Names) -> Misread:
@@ -108,12 +162,34 @@ def constants(at: int) -> Misread:
 
 def mismatch(node: CompareNode, left: Term, right: Term) -> Misread:
     """Two sides of kinds that do not compare."""
+    for side, term, other in (
+        (node.right, right, left),
+        (node.left, left, right),
+    ):
+        if kind_of(other) is Kind.PERCENT and (fault := _points_meant(side, term)):
+            return fault
     a, b = kind_of(left).value, kind_of(right).value
     return Misread(
         node.at,
         f"{written(left)} là {a}, {written(right)} là {b}: không so sánh được.",
         f"{written(left)} is {a} and {written(right)} is {b}: they do not compare.",
         _repaired(left, right) or _repaired(right, left),
+    )
+
+
+def _points_meant(side: Node, term: Term) -> Misread | None:
+    """`target.rate - 5` beside a rate: percent less percent, where points are meant."""
+    if not isinstance(side, ArithmeticNode) or side.operator != "-":
+        return None
+    if not isinstance(term, Arithmetic) or not isinstance(term.right, Const):
+        return None
+    if kind_of(term.left) is not Kind.PERCENT or term.right.kind is not Kind.PERCENT:
+        return None
+    return Misread(
+        side.right.at,
+        "Phần trăm trừ phần trăm là điểm; bớt một số điểm khỏi phần trăm thì viết pp.",
+        "Percent less percent is points; points that are taken from percent are pp.",
+        trimmed(term.right) + " pp",
     )
 
 
@@ -126,9 +202,7 @@ def _repaired(const: Term, other: Term) -> str | None:
         return f"{written(other)} has {written(const)}" if of_list else None
     if kind_of(other) not in NUMERIC or kind_of(other) is Kind.DATE:
         return None
-    number = str(printed(const.value, const.kind))
-    if "." in number:
-        number = number.rstrip("0").rstrip(".")
+    number = trimmed(const)
     bare = dict.fromkeys((Kind.NUMBER, Kind.DECIMAL, Kind.COUNT), "")
     unit = {Kind.PERCENT: " %", Kind.POINTS: " pp", **bare}
     return number + unit.get(kind_of(other), f" {kind_of(other).value}")

@@ -7,19 +7,20 @@ from collections.abc import Mapping
 
 from services.alerts.domain.advice import (
     constants,
+    hyphened,
     mismatch,
     never,
+    no_function,
     no_name,
     turned,
     unquoted,
 )
+from services.alerts.domain.ages import by_age
 from services.alerts.domain.combining import combined, comparable, folded_bare
 from services.alerts.domain.expressions import (
     NEGATED,
     OPERATORS,
-    TURNED,
     All,
-    Anniversary,
     Compare,
     Condition,
     Const,
@@ -28,7 +29,6 @@ from services.alerts.domain.expressions import (
     Has,
     In,
     Known,
-    Operator,
     Param,
     ParamTable,
     ParamValue,
@@ -36,13 +36,13 @@ from services.alerts.domain.expressions import (
     Term,
     kind_of,
 )
+from services.alerts.domain.faults import Misread
 from services.alerts.domain.meant import nearest
 from services.alerts.domain.numerals import rewritten
 from services.alerts.domain.settling import (
     Age,
     Bare,
     Loose,
-    Span,
     maybe_date,
     number,
     param_term,
@@ -58,7 +58,6 @@ from services.alerts.domain.syntax import (
     JoinNode,
     KnownNode,
     MinusNode,
-    Misread,
     NameNode,
     Node,
     NotNode,
@@ -180,7 +179,7 @@ class _Checker:
         _refuse(unquoted(node.right, node.left, self._names))
         left, right = self._term(node.left), self._term(node.right)
         if isinstance(left, Age) or isinstance(right, Age):
-            return _by_age(node, op, left, right)
+            return by_age(node, op, left, right)
         first, second = settled(node, left, right)
         if not comparable(kind_of(first), kind_of(second)):
             raise mismatch(node, first, second)
@@ -262,12 +261,7 @@ class _Checker:
             return self._age(node)
         if node.function == "param":
             return self._param(node)
-        raise Misread(
-            node.at,
-            f"Không có hàm {node.function!r}.",
-            f"There is no function {node.function!r}.",
-            nearest(node.function, ["age", "param"]),
-        )
+        raise no_function(node.at, node.function)
 
     def _age(self, node: CallNode) -> Age:
         if len(node.arguments) != 2:
@@ -275,7 +269,7 @@ class _Checker:
                 node.at,
                 "age cần hai ngày: age(từ ngày, đến ngày).",
                 "age takes two dates: age(since, on).",
-                "age(date, at)",
+                _second_date(node),
             )
         born, on = (self._date(argument) for argument in node.arguments)
         return Age(born, on)
@@ -313,28 +307,19 @@ class _Checker:
         return combined(node.at, "*", _minus_one(), operand, node.at)
 
     def _arithmetic(self, node: ArithmeticNode) -> Loose:
+        _refuse(hyphened(node, self._names))
         left, right = self._term(node.left), self._term(node.right)
         if isinstance(left, Bare) and isinstance(right, Bare):
             return Bare(folded_bare(node.operator, left.value, right.value))
         return combined(node.at, node.operator, left, right, node.right.at)
 
 
-def _by_age(node: CompareNode, op: Operator, left: Loose, right: Loose) -> Compare:
-    """age(born, on) > n is: on comes after the n-th anniversary of born."""
-    if isinstance(right, Age):
-        op, left, right = TURNED[op], right, left
-    if isinstance(right, Const) and right.kind is Kind.DAYS:
-        right = Span(int(right.value), "day")
-    if not isinstance(left, Age) or not isinstance(right, Span):
-        raise Misread(
-            node.at,
-            "Tuổi chỉ so được với số năm, tháng hoặc ngày.",
-            "An age compares only with years, months or days.",
-            "> 1 year",
-        )
-    if isinstance(left.born, Const) and isinstance(left.on, Const):
-        raise constants(node.at)
-    return Compare(op, left.on, Anniversary(left.born, right.count, right.unit))
+def _second_date(node: CallNode) -> str | None:
+    """An age of one date is most likely meant as today's."""
+    one = node.arguments[0]
+    if len(node.arguments) == 1 and isinstance(one, NameNode) and one.name != "at":
+        return f"age({one.name}, at)"
+    return None
 
 
 def _texts(term: Term) -> list[str]:

@@ -15,7 +15,9 @@ from services.alerts.domain.expressions import (
     Ref,
     Term,
     kind_of,
+    trimmed,
 )
+from services.alerts.domain.faults import Misread
 from services.alerts.domain.settling import (
     Age,
     Bare,
@@ -27,7 +29,6 @@ from services.alerts.domain.settling import (
     settle,
     with_kind,
 )
-from services.alerts.domain.syntax import Misread
 from services.alerts.domain.vocabulary import NUMERIC, Kind
 
 _MONEY_OR_CASES: Final = frozenset({Kind.COUNT, Kind.VND, Kind.CASES})
@@ -117,10 +118,14 @@ def folded_bare(sign: str, left: Decimal, right: Decimal) -> Decimal:
 
 def _no_such_sum(at: int, sign: str, left: Term, right: Term) -> Misread:
     a, b = kind_of(left).value, kind_of(right).value
-    hint = "5 pp" if Kind.PERCENT in (kind_of(left), kind_of(right)) else None
-    return Misread(
-        at,
-        f"Không tính được {a} {sign} {b}.",
-        f"There is no {a} {sign} {b}.",
-        hint,
+    vi, en, hint = (
+        f"Không tính được {a} {sign} {b}",
+        f"There is no {a} {sign} {b}",
+        None,
     )
+    if Kind.PERCENT in (kind_of(left), kind_of(right)):
+        vi += "; điểm phần trăm viết pp"
+        en += "; points are written pp"
+        if isinstance(right, Const) and right.kind is Kind.PERCENT:
+            hint = f"{trimmed(right)} pp"
+    return Misread(at, f"{vi}.", f"{en}.", hint)

@@ -220,6 +220,12 @@ def written(term: Term) -> str:
     return f"{left} {term.operator} {right}"
 
 
+def trimmed(const: Const) -> str:
+    """A number as an author would write it, without unit: 5 and not 5.00."""
+    number = str(printed(const.value, const.kind))
+    return number.rstrip("0").rstrip(".") if "." in number else number
+
+
 def _literal(const: Const) -> str:
     if isinstance(const.value, bool):
         return "true" if const.value else "false"

@@ -15,12 +15,12 @@ from services.alerts.domain.expressions import (
     Term,
     kind_of,
 )
+from services.alerts.domain.faults import Misread
 from services.alerts.domain.numerals import rewritten
 from services.alerts.domain.syntax import (
     AGE_UNITS,
     ArithmeticNode,
     CompareNode,
-    Misread,
     NumberNode,
 )
 from services.alerts.domain.vocabulary import (

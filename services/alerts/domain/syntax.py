@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from services.alerts.domain.faults import ExpressionError as ExpressionError
+from services.alerts.domain.faults import Misread
 from services.alerts.domain.meant import nearest
 from services.alerts.domain.numerals import rewritten
-from services.alerts.domain.vocabulary import UNITS, Bilingual
+from services.alerts.domain.unreadable import foreign, unreadable
+from services.alerts.domain.vocabulary import UNITS
 
 MAX_CHARACTERS: Final = 4000
 MAX_DEPTH: Final = 32
@@ -38,58 +41,6 @@ _TOKEN = re.compile(
     r'|(?P<text>"[^"\n]*")'
     r"|(?P<sign>==|!=|<=|>=|[<>()\[\],+*%-])"
 )
-_INSTEAD: Final = {
-    "=": "==",
-    "&": "and",
-    "|": "or",
-    "!": "not",
-    "'": '"…"',
-    "–": "-",
-    "−": "-",
-    "≤": "<=",
-    "≥": ">=",
-    "≠": "!=",
-    "“": '"…"',
-    "”": '"…"',
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong with an expression, where, and what to write instead."""
-
-    line: int
-    column: int
-    at: int
-    message: Bilingual
-    suggestion: str | None = None
-
-
-class ExpressionError(ValueError):
-    """An expression that cannot be read or makes no sense; `fault` says where."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(f"{fault.line}:{fault.column}: {fault.message.en}")
-        self.fault = fault
-
-
-class Misread(Exception):
-    """A fault at an offset; `located` turns it into an ExpressionError."""
-
-    def __init__(self, at: int, vi: str, en: str, suggestion: str | None = None):
-        super().__init__(en)
-        self.at = at
-        self.vi = vi
-        self.en = en
-        self.suggestion = suggestion
-
-    def located(self, text: str) -> ExpressionError:
-        before = text[: self.at]
-        line = before.count("\n") + 1
-        column = self.at - (before.rfind("\n") + 1) + 1
-        words = Bilingual(self.vi, self.en)
-        fault = Fault(line, column, self.at, words, self.suggestion)
-        return ExpressionError(fault)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,8 +163,8 @@ def _tokens(text: str) -> Iterator[_Token]:
     at = 0
     while at < len(text):
         match = _TOKEN.match(text, at)
-        if match is None:
-            raise _unreadable(text, at)
+        if match is None or foreign(text, at):
+            raise unreadable(text, at)
         if match.lastgroup == "number":
             _refuse_other_numerals(text, at)
         if match.lastgroup != "space":
@@ -233,25 +184,6 @@ def _refuse_other_numerals(text: str, at: int) -> None:
             " thousands, short units.",
             other[1],
         )
-
-
-def _unreadable(text: str, at: int) -> Misread:
-    sign = text[at]
-    if sign == "/":
-        return Misread(
-            at,
-            "Không có phép chia; hãy nhân vế bên kia.",
-            "There is no division; multiply the other side instead.",
-        )
-    if sign == '"':
-        return Misread(at, 'Thiếu dấu " đóng.', 'The closing " is missing.')
-    instead = _INSTEAD.get(sign)
-    return Misread(
-        at,
-        f"Không đọc được ký tự {sign!r}.",
-        f"The character {sign!r} cannot be read here.",
-        instead,
-    )
 
 
 class _Parser:

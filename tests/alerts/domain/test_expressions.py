@@ -29,13 +29,8 @@ from services.alerts.domain.expressions import (
     names_in,
     written,
 )
-from services.alerts.domain.syntax import (
-    MAX_CHARACTERS,
-    MAX_DEPTH,
-    MAX_NODES,
-    ExpressionError,
-    Fault,
-)
+from services.alerts.domain.faults import ExpressionError, Fault
+from services.alerts.domain.syntax import MAX_CHARACTERS, MAX_DEPTH, MAX_NODES
 from services.alerts.domain.vocabulary import VOCABULARY, Bilingual, Kind, Name, Names
 
 CASES: Names = {
@@ -273,11 +268,9 @@ def test_an_operator_negated_or_turned_twice_is_itself(operator: Operator) -> No
         pytest.param("done > 1.5", 1, 8, None, id="half a case"),
         pytest.param("done > 9007199254740992", 1, 8, None, id="beyond 2^53 - 1"),
         pytest.param(
-            "rate + last_year.rate > 5", 1, 6, "5 pp", id="percent plus percent"
+            "rate + last_year.rate > 5", 1, 6, None, id="percent plus percent"
         ),
-        pytest.param(
-            "rate * last_year.rate > 5", 1, 6, "5 pp", id="percent by percent"
-        ),
+        pytest.param("rate * last_year.rate > 5", 1, 6, None, id="percent by percent"),
         pytest.param("done * enforceable > 5", 1, 6, None, id="count by count"),
         pytest.param("done / 2 > 5", 1, 6, None, id="division"),
         pytest.param('unit.kind > "a"', 1, 11, "==", id="text has no order"),
@@ -323,10 +316,10 @@ def test_an_operator_negated_or_turned_twice_is_itself(operator: Operator) -> No
             'claims == "credit"', 1, 8, 'claims has "credit"', id="a list compared"
         ),
         pytest.param("aged(at, at) > 1 year", 1, 1, "age", id="unknown function"),
-        pytest.param("age(at) > 1 year", 1, 1, "age(date, at)", id="one date"),
+        pytest.param("age(at) > 1 year", 1, 1, None, id="one date"),
         pytest.param("age(rate, at) > 1 year", 1, 5, None, id="not a date"),
         pytest.param(
-            "age(decided_on, at) > 5", 1, 21, "> 1 year", id="age without a unit"
+            "age(decided_on, at) > 5", 1, 21, "> 5 year", id="age without a unit"
         ),
         pytest.param("age(decided_on, at) > 1.5 year", 1, 23, None, id="half a year"),
         pytest.param(

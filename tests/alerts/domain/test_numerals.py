@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.alerts.domain.checking import param_value, parse
+from services.alerts.domain.faults import ExpressionError
 from services.alerts.domain.numerals import rewritten
-from services.alerts.domain.syntax import ExpressionError
 from services.alerts.domain.vocabulary import UNITS, NotAValue
 
 
