@@ -72,6 +72,10 @@ def example_of(node: Node, key: str, names: Names) -> Example:
 def hold(compiled: CompiledRule, example: Example, key: str, node: Node) -> None:
     """Refuse an example that the rule does not bear out."""
     verdict = compiled.judge(example.facts)
+    if verdict is None:
+        _hold_in_force(compiled.rule, example, key, node)
+    elif "days_left" in verdict.missing and example.at is None:
+        _hold_on_a_day(example, key, node)
     outcome = verdict.outcome if verdict else None
     severity = verdict.severity if verdict else None
     expect = example.expect
@@ -87,6 +91,40 @@ def hold(compiled: CompiledRule, example: Example, key: str, node: Node) -> None
         raise _fails(node, key, f"severity: {expect.severity}", str(severity or came))
     if expect.due is not None:
         _hold_due(compiled.rule, example, node, key)
+
+
+def _hold_in_force(rule: Rule, example: Example, key: str, node: Node) -> None:
+    """An example of a day on which the rule is not in force says so, if it expects."""
+    end, expect = example.facts.get("period.end"), example.expect
+    if not isinstance(end, int) or not (expect.fires or expect.held or expect.severity):
+        return
+    day = date.fromordinal(end)
+    if rule.effective.covers(day):
+        return
+    first, last = rule.effective.start, rule.effective.end
+    raise Refused(
+        node,
+        key,
+        f"Ví dụ không đúng: {day} nằm ngoài hiệu lực của quy tắc, từ {first}"
+        + (f" đến trước {last}." if last else "."),
+        f"The example does not hold: {day} is outside the rule's `effective`, from"
+        f" {first}" + (f" to before {last}." if last else "."),
+    )
+
+
+def _hold_on_a_day(example: Example, key: str, node: Node) -> None:
+    """Days that are left count from a day, which a period does not say."""
+    expect = example.expect
+    if not expect.held and (expect.fires is not None or expect.severity is not None):
+        raise Refused(
+            node,
+            f"{key}.given",
+            "Ví dụ không đúng: held vì thiếu days_left, là số ngày tính từ ngày đánh"
+            " giá; hãy cho ngày đó (at).",
+            "The example does not hold: it is held, for days_left is missing, which"
+            " counts from the day of the evaluation; give `at`.",
+            "at: …",
+        )
 
 
 def _hold_due(rule: Rule, example: Example, node: Node, key: str) -> None:

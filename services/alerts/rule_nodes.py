@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 import yaml
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
+from services.alerts.domain.numerals import rewritten
 from services.alerts.domain.vocabulary import Bilingual, Kind, NotAValue, day
 from services.alerts.rule_problems import (
     Refused,
@@ -91,6 +92,14 @@ def _unreadable(fault: yaml.YAMLError, text: str) -> Refused:
     # To YAML, a value that begins with a quote ends with the next one.
     line = "".join(text.splitlines()[place[0] - 1 : place[0]])
     begun = _QUOTED_FIRST.fullmatch(line)
+    if "\t" in line[: len(line) - len(line.lstrip())] or "'\\t'" in why:
+        return Refused(
+            None,
+            "",
+            "YAML không thụt dòng bằng tab; hãy dùng dấu cách.",
+            "YAML is not indented by tabs; use spaces.",
+            place=place,
+        )
     return Refused(
         None,
         "",
@@ -122,8 +131,12 @@ def pairs_of(
             form,
         )
     pairs: dict[str, tuple[Node, Node]] = {}
+    before: Node | None = None
     for name, value in node.value:
         text = text_of(name, key)
+        if before is not None and is_null(value) and _cut_off(name, value):
+            raise _cut_by_comma(before, name, key)
+        before = value
         if text in pairs:
             raise Refused(
                 name,
@@ -133,6 +146,31 @@ def pairs_of(
             )
         pairs[text] = (name, value)
     return pairs
+
+
+def _cut_off(name: Node, value: Node) -> bool:
+    """Whether a key of `{…}` has neither a value nor a colon."""
+    file, end = name.end_mark.buffer or "", name.end_mark.pointer or 0
+    return not value.value and file[end : end + 80].lstrip()[:1] in (",", "}")
+
+
+def _cut_by_comma(before: Node, name: Node, key: str) -> Refused:
+    """To YAML, a comma within braces ends a value that has no quotes."""
+    file = name.end_mark.buffer or ""
+    whole = file[before.start_mark.pointer or 0 : name.end_mark.pointer or 0]
+    number = rewritten(whole)
+    if number is not None and number[0] == whole:
+        whole = number[1]
+    quotable = isinstance(before, ScalarNode) and not set(whole) & set('"\\\n')
+    return Refused(
+        before,
+        key,
+        f"Dấu phẩy trong {{…}} cắt giá trị trước {name.value!r}; hãy đặt cả giá trị"
+        " trong ngoặc kép.",
+        f"A comma within {{…}} ends the value before {name.value!r}; put the whole"
+        " value in quotes.",
+        f'"{whole}"' if quotable else None,
+    )
 
 
 def fields_of(

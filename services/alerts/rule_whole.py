@@ -34,8 +34,8 @@ from services.alerts.domain.rules import (
 )
 from services.alerts.domain.vocabulary import Kind, Names
 from services.alerts.domain.watching import Watch
-from services.alerts.domain.wording import BESIDE, places
-from services.alerts.rule_nodes import items_of, pairs_of
+from services.alerts.domain.wording import BESIDE, places, stray_brace
+from services.alerts.rule_nodes import is_null, items_of, pairs_of
 from services.alerts.rule_places import place_within
 from services.alerts.rule_problems import Refused, absent
 
@@ -44,6 +44,7 @@ def misfits(
     rule: Rule, root: Node, fields: Mapping[str, Node], names: Names
 ) -> Iterator[Refused]:
     """Every reason why the parts of a rule do not make one."""
+    yield from _of_scope(fields)
     yield from _of_due(rule, root, fields)
     yield from _of_groups(rule, fields)
     yield from _of_params(rule, fields)
@@ -58,6 +59,18 @@ def misfits(
                 "Quy tắc không thể tự chặn mình.",
                 "A rule cannot inhibit itself.",
             )
+
+
+def _of_scope(fields: Mapping[str, Node]) -> Iterator[Refused]:
+    """A scope that was left open would be everyone; only `null` says that."""
+    where = fields.get("where")
+    if where is not None and is_null(where) and not where.value:
+        yield Refused(
+            where,
+            "where",
+            "where để trống; nếu quy tắc về mọi đơn vị thì bỏ hẳn khóa này.",
+            "`where` is empty; leave the key out if the rule is about everyone.",
+        )
 
 
 def _of_due(rule: Rule, root: Node, fields: Mapping[str, Node]) -> Iterator[Refused]:
@@ -282,7 +295,23 @@ def _of_message(
     if rule.message is None:
         return
     for language, (_, node) in pairs_of(fields["message"], "message").items():
+        if (stray := stray_brace(node.value)) is not None:
+            yield Refused(
+                node,
+                f"message.{language}",
+                f"Dấu {node.value[stray]} này không có đôi; tên viết là {{tên}}.",
+                f"This {node.value[stray]} has no partner; a name stands in {{…}}.",
+                place=place_within(node, stray),
+            )
         for name, at in places(node.value):
+            if name == "members" and rule.watches is not Watch.CASE:
+                yield Refused(
+                    node,
+                    f"message.{language}",
+                    "Chỉ quy tắc về việc (watches: case) có {members}.",
+                    "Only rules of cases have {members}.",
+                    place=place_within(node, at),
+                )
             if name not in names and name not in BESIDE:
                 yield Refused(
                     node,

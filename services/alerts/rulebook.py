@@ -168,12 +168,15 @@ class _RuleReader:
         self._problems: list[Problem] = []
         self._fields: dict[str, Node] = {}
         self._params: dict[str, ParamTable] = {}
+        self._only_missing = 0
 
     def rule(self, *, accepted: bool) -> Rule:
         self._fields = self._keys()
         self._try("watches", self._read_watches)
         self._try("params", self._read_params)
-        self._stop_at_problems()
+        # What is missing hides nothing, unless the other parts depend on it.
+        if "watches" not in self._fields or self._only_missing < len(self._problems):
+            self._stop_at_problems()
         self._check_parts()
         self._stop_at_problems()
         rule = self._built()
@@ -193,6 +196,7 @@ class _RuleReader:
         for key in REQUIRED:
             if key not in pairs:
                 self._report(absent(self._root, key))
+                self._only_missing += 1
         return {key: value for key, (_, value) in pairs.items()}
 
     def _check_parts(self) -> None:

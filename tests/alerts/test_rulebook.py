@@ -301,6 +301,16 @@ MISTAKES = [
     ("measure-in-vietnamese", 8, 18, "when", '"money"'),
     ("word-in-vietnamese", 8, 19, "when", None),
     ("non-breaking-space", 8, 14, "when", None),
+    ("message-brace-open", 14, 25, "message.vi", None),
+    ("message-brace-closed", 14, 41, "message.vi", None),
+    ("message-members-of-a-row", 14, 25, "message.vi", None),
+    ("where-of-nothing", 7, 7, "where", None),
+    ("example-not-in-force", 15, 5, "examples[0]", None),
+    ("example-without-a-day", 15, 5, "examples[0].given", "at: …"),
+    ("parameter-with-a-comma", 15, 44, "params.large[0]", '"5.5 pp"'),
+    ("document-with-a-comma", 4, 20, "basis[0]", '"Công điện, THADS Thái Nguyên"'),
+    ("tab", 10, 1, "", None),
+    ("missing-among-others", 1, 1, "closes", "closes: …"),
 ]
 
 
@@ -333,6 +343,25 @@ def test_one_fault_does_not_hide_the_next() -> None:
         load_text(text)
 
     assert [problem.key for problem in caught.value.problems] == ["when", "owes"]
+
+
+def test_a_missing_key_does_not_hide_the_other_faults() -> None:
+    with pytest.raises(RuleErrors) as caught:
+        load_text((BAD / "missing-among-others.yaml").read_text("utf-8"))
+
+    assert [problem.key for problem in caught.value.problems] == ["closes", "when"]
+
+
+def test_an_example_may_say_that_nothing_fires_before_the_rule_is_in_force() -> None:
+    text = (BAD / "example-not-in-force.yaml").read_text("utf-8")
+
+    assert load_text(text.replace("fires: true", "fires: false"))
+
+
+def test_a_scope_of_everyone_may_be_null() -> None:
+    text = (BAD / "where-of-nothing.yaml").read_text("utf-8")
+
+    assert load_text(text.replace("where:", "where: null")).where is None
 
 
 @pytest.mark.parametrize(

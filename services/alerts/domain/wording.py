@@ -21,6 +21,15 @@ def places(template: str) -> Iterator[tuple[str, int]]:
         yield found[1], found.start()
 
 
+def stray_brace(template: str) -> int | None:
+    """Where a `{` stands that nothing closes, or a `}` that nothing opens."""
+    places = [found.span() for found in _PLACE.finditer(template)]
+    for found in re.finditer("[{}]", template):
+        if not any(start <= found.start() < end for start, end in places):
+            return found.start()
+    return None
+
+
 @lru_cache(maxsize=1000)
 def mentioned(message: Bilingual) -> frozenset[str]:
     """Every name that a message fills in, in either language."""
