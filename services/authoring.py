@@ -14,6 +14,7 @@ from rich.table import Table
 
 from libs.common.database import Database
 from libs.common.events import SCORES_ASKED, SCORES_RECALLED, consume_one
+from libs.common.problems import NotFound
 from libs.common.problems import Problem as Refusal
 from libs.common.settings import Settings
 from services.alerts.backtests import usecases as backtesting
@@ -152,9 +153,20 @@ def backtest(
     """Judge a kept version over past months beside the active one, and record it."""
     if known not in ("then", "now"):
         raise typer.BadParameter("known is then or now")
-    with database(Settings()) as (url, _):
+    settings = Settings()
+    if settings.database_url is None and not (settings.data / "postgres").exists():
+        raise typer.BadParameter(
+            f"there is no database in {settings.data}: DONDOC_DATA=.dondoc/demo names"
+            " that of the demo, once `python3 dev.py demo --once` has made it"
+        )
+    with database(settings) as (url, _):
         try:
             found = asyncio.run(_backtest(url, rule, first, last, version, known))
+        except NotFound as refused:
+            raise typer.BadParameter(
+                f"{refused.detail.en} A backtest judges versions that are kept: PUT the"
+                f" file to /v1/rules/{rule} of this system first, and mind DONDOC_DATA"
+            ) from None
         except Refusal as refused:
             says = [e.message.en for e in refused.errors] or [refused.detail.en]
             raise typer.BadParameter("; ".join(says)) from None

@@ -336,3 +336,18 @@ async def test_a_rule_that_is_not_kept_is_said(still_world: World) -> None:
 
     assert result.exit_code == 2
     assert "nowhere" in result.output
+    assert "PUT" in result.output
+
+
+def test_a_backtest_makes_no_database_to_find_nothing_in(tmp_path: Path) -> None:
+    place = tmp_path / "data"
+
+    result = rules(
+        *("backtest", "below-last-year", "--from", "2022M04", "--to", "2022M05"),
+        DONDOC_DATA=str(place),
+        COLUMNS="300",
+    )
+
+    assert result.exit_code == 2
+    assert "no database" in result.output
+    assert not place.exists()
