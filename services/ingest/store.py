@@ -256,7 +256,7 @@ async def current_rows(
         )
     found: dict[str, dict[tuple[str, str], Stored]] = {unit: {} for unit in units}
     for row in rows:
-        found[row[0]][row[1:3]] = row[3:]
+        found[row[0]][row[1], row[2]] = row[3:]
     return found
 
 
