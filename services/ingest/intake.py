@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from json import JSONDecodeError
 from typing import Any
 
@@ -19,7 +20,7 @@ from services.ingest.domain.columnwise import all_hold
 from services.ingest.domain.forms import findings
 from services.ingest.domain.reports import (
     COLUMNS,
-    Odd,
+    Intake,
     Report,
     Row,
     Source,
@@ -39,19 +40,42 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\ufeff]")
 _MEMBERS = frozenset(FigureIn.__struct_fields__)
 
 
-@dataclass(slots=True)
-class Intake:
-    """What a body holds: acceptable reports, faults of the others, and what is odd."""
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A body as it was decoded: its reports with their places, and faults of others."""
 
-    reports: list[Report] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
-    odd: Odd = field(default_factory=Odd)
+    reports: Sequence[tuple[int, ReportIn]]
+    money_in: str | None
+    faults: Sequence[Fault] = ()
+
+    def named(self) -> dict[str, list[str]]:
+        """The units of each period, as far as they could be those of a report."""
+        codes = {
+            period: _code(period) for period in {r.period for _, r in self.reports}
+        }
+        found: dict[str, list[str]] = defaultdict(list)
+        for _, report in self.reports:
+            code = codes[report.period]
+            if code is not None:
+                found[code].append(report.unit)
+        return found
+
+    def checked(self) -> Intake:
+        """The acceptable reports, the faults of the others and what is only odd."""
+        return _checked(self.reports, self.money_in, list(self.faults))
 
 
-def read(body: bytes) -> Intake:
-    """The acceptable reports, the faults of the others and what is only odd.
+def _code(period: str) -> str | None:
+    try:
+        return Period.parse(period).code
+    except InvalidPeriod:
+        return None
 
-    Raises Unreadable when the body is not JSON.
+
+def decoded(body: bytes) -> Sent:
+    """What a body holds, not looked at any further.
+
+    Raises Unreadable when it is not JSON.
     """
     if body.count(b'"money_in"') > 1:
         # Said twice, it could mean a factor of 1000 either way.
@@ -65,10 +89,10 @@ def read(body: bytes) -> Intake:
         return _read_each(body)
     except msgspec.DecodeError as error:
         raise unreadable_json(str(error)) from None
-    return _checked(list(enumerate(whole.reports)), whole.money_in, [])
+    return Sent(list(enumerate(whole.reports)), whole.money_in)
 
 
-def _read_each(body: bytes) -> Intake:
+def _read_each(body: bytes) -> Sent:
     """Every report by itself, so that one bad row does not hide another."""
     good: list[tuple[int, ReportIn]] = []
     faults: list[Fault] = []
@@ -84,10 +108,10 @@ def _read_each(body: bytes) -> Intake:
     except RecursionError:
         raise unreadable_json("nested too deeply") from None
     except msgspec.ValidationError as error:
-        return Intake(faults=[type_fault("", str(error))])
+        return Sent((), None, [type_fault("", str(error))])
     except msgspec.DecodeError as error:
         raise unreadable_json(str(error)) from None
-    return _checked(good, unread.money_in, faults)
+    return Sent(good, unread.money_in, faults)
 
 
 def _faults_inside(index: int, raw: msgspec.Raw, first: str) -> list[Fault]:
@@ -131,7 +155,7 @@ def _faults_of_figure(place: str, row: object) -> Iterator[Fault]:
 
 
 def _checked(
-    read: list[tuple[int, ReportIn]], money_in: str | None, faults: list[Fault]
+    read: Sequence[tuple[int, ReportIn]], money_in: str | None, faults: list[Fault]
 ) -> Intake:
     found = Intake(faults=faults)
     cells: dict[tuple[str, str], int] = {}

@@ -13,7 +13,7 @@ from libs.common.database import Connection
 from libs.common.periods import Period
 from libs.common.problems import Fault, Text
 from services.ingest import store
-from services.ingest.domain.reports import Odd, Report, fault
+from services.ingest.domain.reports import Odd, fault
 from services.ingest.store import Changed
 
 Cuts = Mapping[str, Sequence[Period]]
@@ -54,41 +54,45 @@ async def fallen(
     """
     if dry_run:
         await lenses.as_proposed(connection, batch)
-    by_period: dict[Period, list[Report]] = defaultdict(list)
+    by_period: dict[Period, list[Changed]] = defaultdict(list)
     for one in changed:
         if not one.correction:
-            by_period[Period.parse(one.report.period)].append(one.report)
+            by_period[Period.parse(one.report.period)].append(one)
     known = {*map(Period.parse, reported)}
     found: list[Odd] = []
-    for period, reports in by_period.items():
+    for period, some in by_period.items():
         year = [
             cut
             for cut in known | by_period.keys()
             if cut.working_year == period.working_year and cut != period
         ]
-        cuts = await _cuts_of(connection, year, reports, by_period)
+        cuts = await _cuts_of(connection, year, some, by_period)
+        # A proposed row has its revision only in the lens.
+        whole = not dry_run and all(len(c.rows) == len(c.report.rows) for c in some)
         for earlier in (True, False):
             side = {unit: _side(own, period, earlier) for unit, own in cuts.items()}
-            found += await _compared(connection, period, reports, side, earlier)
+            found += await _compared(
+                connection, period, some, side, earlier=earlier, whole=whole
+            )
     return found
 
 
 async def _cuts_of(
     connection: Connection,
     year: Sequence[Period],
-    reports: Sequence[Report],
-    sent: Mapping[Period, Sequence[Report]],
+    changed: Sequence[Changed],
+    sent: Mapping[Period, Sequence[Changed]],
 ) -> dict[str, set[Period]]:
     """The other cuts of the year that each unit reported, or sends with this body."""
-    cuts: dict[str, set[Period]] = {report.unit: set() for report in reports}
+    cuts: dict[str, set[Period]] = {one.report.unit: set() for one in changed}
     if year:
         codes = [cut.code for cut in year]
         for unit, code in await store.cuts_reported(connection, codes, list(cuts)):
             cuts[unit].add(Period(code))
     for cut in year:
-        for report in sent.get(cut, ()):
-            if report.unit in cuts:
-                cuts[report.unit].add(cut)
+        for one in sent.get(cut, ()):
+            if one.report.unit in cuts:
+                cuts[one.report.unit].add(cut)
     return cuts
 
 
@@ -102,12 +106,19 @@ def _side(cuts: set[Period], period: Period, earlier: bool) -> list[Period]:
 async def _compared(
     connection: Connection,
     period: Period,
-    reports: Sequence[Report],
+    changed: Sequence[Changed],
     cuts: Cuts,
+    *,
     earlier: bool,
+    whole: bool,
 ) -> list[Odd]:
-    """Hold every row against its nearest cut, then those it lacks against the next."""
-    waiting = {report.unit: report for report in reports if cuts[report.unit]}
+    """Hold every row against its nearest cut, then those it lacks against the next.
+
+    `whole` where each report changed in all of its rows.
+    """
+    reports = {one.report.unit: one.report for one in changed}
+    revisions = {one.report.unit: one.revision for one in changed}
+    waiting = {unit: report for unit, report in reports.items() if cuts[unit]}
     numbers: dict[str, dict[tuple[str, str], int]] = {}
     lacked: set[tuple[str, str, str]] | None = None
     found: list[Odd] = []
@@ -115,7 +126,9 @@ async def _compared(
     while waiting:  # mostly once: the nearest cut of a unit has all its rows
         at = {unit: cuts[unit][step] for unit in waiting}
         codes = {unit: cut.code for unit, cut in at.items()}
-        rows = await store.held_against(connection, period.code, codes, earlier=earlier)
+        rows = await store.held_against(
+            connection, period.code, codes, revisions, earlier=earlier, whole=whole
+        )
         step += 1
         odd = Odd()
         lacking: set[tuple[str, str, str]] = set()

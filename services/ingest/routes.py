@@ -219,13 +219,12 @@ async def send_reports(
             Text("Hãy gửi application/json.", "Send application/json."),
         )
     # In a thread, for a large body must not hold up everyone else's answers.
-    found = await asyncio.to_thread(intake.read, await request.body())
+    sent = await asyncio.to_thread(intake.decoded, await request.body())
     receipt = await usecases.record(
         database,
         principal,
-        found.reports,
-        found.faults,
-        odd=found.odd,
+        sent.named(),
+        sent.checked,
         accept_valid=on_error == "accept_valid",
         request=request_id(),
         dry_run=dry_run,

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -211,19 +219,44 @@ async def periods_with_reports(connection: Connection) -> list[str]:
     return [row["period"] for row in rows]
 
 
+_MANY_UNITS = 10  # fewer have so few rows that any plan will do
+_HASHED = (
+    "SET LOCAL enable_nestloop = {0}; SET LOCAL enable_mergejoin = {0};"
+    " SET LOCAL enable_sort = {0}"
+)
+
+
+@asynccontextmanager
+async def _along_the_key(
+    connection: Connection, units: Collection[str]
+) -> AsyncIterator[None]:
+    """Read months of many units as they lie.
+
+    The planner does not know how many rows there are; sorted on disk, as it would
+    have them, or looked up one by one, they would take twice as long.
+    """
+    if len(units) <= _MANY_UNITS:
+        yield
+        return
+    await connection.execute(_HASHED.format("off"))
+    yield
+    await connection.execute(_HASHED.format("on"))
+
+
 async def current_rows(
     connection: Connection, period: str, units: Sequence[str]
 ) -> dict[str, dict[tuple[str, str], Stored]]:
     """What stands for these units in a period: unit → (measure, category) → row."""
-    rows = await connection.fetch(
-        f"SELECT unit, measure, category, illustrative, published_rate, {_COUNTS}"
-        " FROM ingest.current_figure WHERE period = $1 AND unit = ANY($2)",
-        period,
-        units,
-    )
+    async with _along_the_key(connection, units):
+        rows = await connection.fetch(
+            f"SELECT unit, measure, category, illustrative, published_rate, {_COUNTS}"
+            " FROM ingest.current_figure WHERE period = $1 AND unit = ANY($2)",
+            period,
+            units,
+        )
     found: dict[str, dict[tuple[str, str], Stored]] = {unit: {} for unit in units}
     for row in rows:
-        found[row[0]][row[1:3]] = row[3:]
+        found[row[0]][row[1], row[2]] = row[3:]
     return found
 
 
@@ -316,8 +349,9 @@ async def propose(
         await lenses.propose(connection, batch, lenses.FIGURES, period, rows)
 
 
-def _figures(changed: Sequence[Changed], now: datetime) -> list[tuple[object, ...]]:
-    return [
+def _figures(changed: Iterable[Changed], now: datetime) -> Iterator[tuple[object, ...]]:
+    """Made one by one, so that PostgreSQL takes in some while others are made."""
+    return (
         (
             r.period,
             r.unit,
@@ -335,7 +369,7 @@ def _figures(changed: Sequence[Changed], now: datetime) -> list[tuple[object, ..
         for one in changed
         for r in (one.report,)
         for row in one.rows
-    ]
+    )
 
 
 CUMULATIVE = ("carried_over", "newly_accepted", "completed", "done", "resolved")
@@ -363,45 +397,54 @@ _NOT_CONSTANT, *_FALLING = CUMULATIVE
 _HELD = f"""
 SELECT n.unit, n.measure, n.category, {", ".join(f"n.{name}" for name in CUMULATIVE)},
   {", ".join(f"o.{name}" for name in CUMULATIVE)}, o.unit IS NULL AS lacking
-FROM unnest($2::text[], $3::text[]) AS sent (unit, cut)
-JOIN ({_COUNTED} AND period = $1) n ON n.unit = sent.unit
+FROM unnest($2::text[], $3::text[], $5::int[]) AS sent (unit, cut, revision)
+JOIN {{reported}}
 LEFT JOIN ({_COUNTED} AND period = ANY($4)) o ON o.unit = n.unit AND o.period = sent.cut
   AND o.measure = n.measure AND o.category = n.category
 WHERE o.unit IS NULL OR n.{_NOT_CONSTANT} <> o.{_NOT_CONSTANT}
   OR {{falls}}
 """
-# Two months side by side, of sizes that the planner does not know: each is read along
-# its key, for sorted on disk it would take twice as long.
-_HASHED = (
-    "SET LOCAL enable_nestloop = {0}; SET LOCAL enable_mergejoin = {0};"
-    " SET LOCAL enable_sort = {0}"
-)
+_STANDS = f"({_COUNTED} AND period = $1) n ON n.unit = sent.unit"
+# What a revision brought needs no looking for the latest of each row.
+_CAME = f"""(
+  SELECT unit, measure, category, revision, {_CUMULATIVE} FROM ingest.figure
+  WHERE period = $1 AND unit = ANY($2) AND NOT removed
+    AND num_nonnulls({_CUMULATIVE}) > 0) n
+  ON n.unit = sent.unit AND n.revision = sent.revision"""
 _HELD_AGAINST = {
-    earlier: _HELD.format(
-        falls=" OR ".join(f"n.{name} {sign} o.{name}" for name in _FALLING)
+    (earlier, whole): _HELD.format(
+        reported=_CAME if whole else _STANDS,
+        falls=" OR ".join(f"n.{name} {sign} o.{name}" for name in _FALLING),
     )
     for earlier, sign in ((True, "<"), (False, ">"))
+    for whole in (True, False)
 }
 
 
 async def held_against(
-    connection: Connection, period: str, cuts: Mapping[str, str], *, earlier: bool
+    connection: Connection,
+    period: str,
+    cuts: Mapping[str, str],
+    revisions: Mapping[str, int],
+    *,
+    earlier: bool,
+    whole: bool,
 ) -> list[Row]:
     """The rows of these units that fall between a period and a cut of each one's own.
 
     Unit, measure and category, the CUMULATIVE counts of the period and those of the
-    cut, and last whether the cut lacks the row.
+    cut, and last whether the cut lacks the row. `whole` takes of the period only what
+    these `revisions` brought.
     """
-    await connection.execute(_HASHED.format("off"))
-    rows = await connection.fetch(
-        _HELD_AGAINST[earlier],
-        period,
-        list(cuts),
-        list(cuts.values()),
-        list({*cuts.values()}),
-    )
-    await connection.execute(_HASHED.format("on"))
-    return rows
+    async with _along_the_key(connection, cuts):
+        return await connection.fetch(
+            _HELD_AGAINST[earlier, whole],
+            period,
+            list(cuts),
+            list(cuts.values()),
+            list({*cuts.values()}),
+            [revisions[unit] for unit in cuts],
+        )
 
 
 async def report_as_known(

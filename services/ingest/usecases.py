@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -37,9 +37,11 @@ from services.ingest.domain.lineage import Link, Reorganisation, reaches_back
 from services.ingest.domain.names import nearest
 from services.ingest.domain.reports import (
     MOST_ROWS,
+    Intake,
     Odd,
     Report,
     Row,
+    Stored,
     changes,
     fault,
 )
@@ -183,27 +185,32 @@ async def _queue_from(connection: Connection, first: date | None) -> None:
 async def record(
     database: Database,
     principal: Principal,
-    reports: Sequence[Report],
-    faults: Sequence[Fault],
+    named: Mapping[str, Collection[str]],
+    check: Callable[[], Intake],
     *,
-    odd: Odd,
     accept_valid: bool,
     request: str | None,
     dry_run: bool = False,
 ) -> Receipt:
     """Store what changed and announce it; repeating the same values is harmless.
 
-    `faults` are those found while reading. With `accept_valid` the good reports
-    are kept; otherwise any fault refuses the whole body. A report stands or falls
-    whole. A dry run goes the same way, with its rows laid beside what stands.
+    `named` are the units of each period in the body, and `check` says which of its
+    reports are good. With `accept_valid` these are kept; otherwise any fault refuses
+    the whole body. A report stands or falls whole. A dry run goes the same way, with
+    its rows laid beside what stands.
     """
     async with database.writing() as connection:
-        await store.one_writer(connection, {r.period for r in reports})
+        await store.one_writer(connection, named)
+        # In a thread, for a large body must not hold up everyone else's answers; and
+        # what is read meanwhile costs no time of its own.
+        found, standing = await asyncio.gather(
+            asyncio.to_thread(check), _standing_of(connection, named)
+        )
         now = await clock.business_now(connection)
-        good, misplaced = await _placed(connection, principal, reports, now)
-        changed, refused = await _changed(connection, good)
+        good, misplaced = await _placed(connection, principal, found.reports, now)
+        changed, refused = await _changed(connection, good, standing)
         kept = len(good) - len({report_index(fault) for fault in refused})
-        faults = sorted([*faults, *misplaced, *refused], key=report_index)
+        faults = sorted([*found.faults, *misplaced, *refused], key=report_index)
         if faults and not (accept_valid and kept):
             raise invalid(faults)
         batch = new_id("bat")
@@ -225,7 +232,7 @@ async def record(
             await newcomers.come(connection, {r.report.period for r in changed}, batch)
         reported = await store.periods_with_reports(connection)
         noted = [
-            odd,
+            found.odd,
             await oddities.undeclared(connection, changed),
             *await oddities.fallen(
                 connection, changed, reported, batch, dry_run=dry_run
@@ -241,6 +248,29 @@ async def record(
         tuple(faults),
         _listed(noted),
     )
+
+
+Standing = tuple[Mapping[str, int], Mapping[str, Mapping[tuple[str, str], Stored]]]
+"""The latest revision of each unit's report, and the rows that stand."""
+
+
+async def _standing_of(
+    connection: Connection, named: Mapping[str, Collection[str]]
+) -> dict[str, Standing]:
+    """What stands in the period of a body, where it is only one, as nearly always."""
+    if len(named) != 1:
+        return {}
+    ((period, some),) = named.items()
+    # No unit has a NUL in its code, and PostgreSQL would not even take the question.
+    units = [unit for unit in some if "\0" not in unit]
+    return {period: await _standing(connection, period, units)}
+
+
+async def _standing(
+    connection: Connection, period: str, units: Sequence[str]
+) -> Standing:
+    latest = await store.revisions(connection, period, units)
+    return latest, await store.current_rows(connection, period, units) if latest else {}
 
 
 def _listed(noted: Sequence[Odd]) -> tuple[Fault, ...]:
@@ -331,7 +361,7 @@ def _names(unit: Unit) -> tuple[str, ...]:
 
 
 async def _changed(
-    connection: Connection, reports: Sequence[Report]
+    connection: Connection, reports: Sequence[Report], standing: Mapping[str, Standing]
 ) -> tuple[list[Changed], list[Fault]]:
     """What differs from what stands, and the reports whose change is refused."""
     by_period: dict[str, list[Report]] = defaultdict(list)
@@ -342,14 +372,17 @@ async def _changed(
     for period, some in by_period.items():
         units = [report.unit for report in some]
         end = Period.parse(period).end
-        latest = await store.revisions(connection, period, units)
-        stored = await store.current_rows(connection, period, units) if latest else {}
+        latest, stored = (
+            standing[period]
+            if period in standing
+            else await _standing(connection, period, units)
+        )
         closed = await timetable.closed_units(connection, period, end, units)
         for report in some:
-            standing = stored.get(report.unit, {})
-            rows = changes(report, standing)
+            stands = stored.get(report.unit, {})
+            rows = changes(report, stands)
             correction = report.unit in closed
-            if _crowds(standing, rows):
+            if _crowds(stands, rows):
                 refused.append(fault(report.index, "", "too_many_rows", _CROWDED))
             elif rows and correction and report.reason is None:
                 place = (report.index, "/reason", "reason_required")

@@ -85,6 +85,37 @@ async def test_a_cut_that_others_reported_in_between_hides_nothing(
     assert [code for code in found.values() if code == "fell"] == ["fell"]
 
 
+@pytest.mark.parametrize("dry_run", ["false", "true"])
+async def test_a_row_that_fell_is_said_again_when_only_another_changes(
+    january: World, dry_run: str
+) -> None:
+    def sent(credit: int) -> dict[str, Any]:
+        other = {"measure": "cases", "category": "credit", "enforceable": 9}
+        return {
+            **report("2022M05"),
+            "figures": [*figures(done=29), {**other, "done": credit}],
+        }
+
+    await january.report(sent(credit=1))
+
+    found = await warned(january, sent(credit=2), dry_run=dry_run)
+
+    assert found == {"/reports/0/figures/0/done": "fell"}
+
+
+async def test_of_a_report_that_is_new_as_a_whole_each_row_is_held(
+    january: World,
+) -> None:
+    await january.report(report("2022M05", done=40))
+
+    found = await warned(january, report("2022M05", done=29, carried_over=99))
+
+    assert found == {
+        "/reports/0/figures/0/carried_over": "not_constant",
+        "/reports/0/figures/0/done": "fell",
+    }
+
+
 async def test_a_cut_without_counts_is_looked_past(january: World) -> None:
     rate = [{"measure": "cases", "published_rate": "33.00"}]
     await january.report({**report("2022-02-20"), "figures": rate})

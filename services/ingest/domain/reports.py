@@ -278,6 +278,15 @@ class Odd:
         self.more += len(tells[room:])
 
 
+@dataclass(slots=True)
+class Intake:
+    """What a body holds: acceptable reports, faults of the others, and what is odd."""
+
+    reports: list[Report] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    odd: Odd = field(default_factory=Odd)
+
+
 def fault(index: int, member: str, code: str, message: Text) -> Fault:
     """A fault in one report of a body."""
     return Fault(f"/reports/{index}{member}", code, message)

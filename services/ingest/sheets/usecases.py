@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Mapping as Dictionary
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ from services.ingest.domain.grid import Sheet
 from services.ingest.domain.mapping import Mapping
 from services.ingest.domain.naming import Naming
 from services.ingest.domain.reading import Asked
-from services.ingest.domain.reports import Odd
+from services.ingest.domain.reports import Intake, Odd
 from services.ingest.sheets import store
 from services.ingest.sheets.store import CategoryRow
 from services.ingest.usecases import Receipt
@@ -105,13 +106,16 @@ async def record(
     dry_run: bool = False,
 ) -> Uploaded:
     """Record what was read, as JSON would be; faults point into the file."""
+    named: dict[str, list[str]] = defaultdict(list)
+    for report in read.reports:
+        named[report.period].append(report.unit)
+    found = Intake([*read.reports], [*read.faults], Odd(read.warnings))
     try:
         receipt = await usecases.record(
             database,
             principal,
-            read.reports,
-            read.faults,
-            odd=Odd(read.warnings),
+            named,
+            lambda: found,
             accept_valid=accept_valid,
             request=request,
             dry_run=dry_run,
