@@ -243,7 +243,7 @@ MISTAKES = [
     ("steps-without-a-deadline", 12, 11, "escalate", None),
     ("parameter-in-words", 15, 44, "params.large[0].value", "20_000_000_000 vnd"),
     ("tag", 2, 10, "", None),
-    ("text-order", 7, 45, "where", "=="),
+    ("text-order", 7, 45, "where", None),
     ("three-decimals", 8, 14, "when", None),
     ("thousands-by-dots", 8, 21, "when", "50_000_000_000"),
     ("thousands-by-one-dot", 8, 22, "when", "50_000"),

@@ -206,9 +206,8 @@ class _Checker:
         if kind not in NUMERIC and node.operator not in ("==", "!="):
             raise Misread(
                 node.at,
-                f"Không so sánh lớn bé được với {kind.value}.",
-                f"A {kind.value} has no order.",
-                "==",
+                f"Không so sánh lớn bé được với {kind.value}, chỉ == hoặc !=.",
+                f"A {kind.value} has no order: only == and != compare it.",
             )
 
     def _term(self, node: Node) -> Loose:

@@ -188,7 +188,8 @@ def _param_of(name: str, table: ParamTable, kind: Kind, at: int) -> Param:
 def only_ages(at: int) -> Misread:
     return Misread(
         at,
-        "Năm, tháng và age(…) chỉ dùng để so sánh với nhau.",
-        "Years, months and age(…) only compare with each other.",
-        "age(date, at) > 1 year",
+        "Năm, tháng và age(…) chỉ dùng để so sánh với nhau; ví dụ: age(case.decided_on,"
+        " at) > 1 year.",
+        "Years, months and age(…) only compare with each other; for example:"
+        " age(case.decided_on, at) > 1 year.",
     )

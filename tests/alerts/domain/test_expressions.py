@@ -273,8 +273,8 @@ def test_an_operator_negated_or_turned_twice_is_itself(operator: Operator) -> No
         pytest.param("rate * last_year.rate > 5", 1, 6, None, id="percent by percent"),
         pytest.param("done * enforceable > 5", 1, 6, None, id="count by count"),
         pytest.param("done / 2 > 5", 1, 6, None, id="division"),
-        pytest.param('unit.kind > "a"', 1, 11, "==", id="text has no order"),
-        pytest.param("met > illustrative", 1, 5, "==", id="flags have no order"),
+        pytest.param('unit.kind > "a"', 1, 11, None, id="text has no order"),
+        pytest.param("met > illustrative", 1, 5, None, id="flags have no order"),
         pytest.param('rate == "5"', 1, 6, None, id="number against text"),
         pytest.param("unit.kind == 5", 1, 14, None, id="text against number"),
         pytest.param('at > "2022-02-30"', 1, 6, None, id="no such day"),
@@ -322,9 +322,7 @@ def test_an_operator_negated_or_turned_twice_is_itself(operator: Operator) -> No
             "age(decided_on, at) > 5", 1, 21, "> 5 year", id="age without a unit"
         ),
         pytest.param("age(decided_on, at) > 1.5 year", 1, 23, None, id="half a year"),
-        pytest.param(
-            "rate > 1 year", 1, 8, "age(date, at) > 1 year", id="a year alone"
-        ),
+        pytest.param("rate > 1 year", 1, 8, None, id="a year alone"),
         pytest.param('rate > param("k")', 1, 14, None, id="no such parameter"),
         pytest.param("rate > param(k)", 1, 8, None, id="a parameter without quotes"),
         pytest.param("reported.late > 5", 1, 1, None, id="a name of a later version"),
