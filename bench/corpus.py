@@ -9,6 +9,7 @@ from datetime import date, timedelta
 
 from services.alerts.domain.checking import parse
 from services.alerts.domain.expressions import Expression
+from services.alerts.domain.faults import ExpressionError
 from services.alerts.domain.rules import (
     Effective,
     Rule,
@@ -16,7 +17,6 @@ from services.alerts.domain.rules import (
     SeverityRow,
     Unknown,
 )
-from services.alerts.domain.syntax import ExpressionError
 from services.alerts.domain.vocabulary import Facts, Kind, Value
 from services.alerts.domain.watching import EVERY_WORD
 from services.alerts.rulebook import RULES, load_text

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from services.alerts.domain.faults import ExpressionError as ExpressionError
 from services.alerts.domain.faults import Misread
 from services.alerts.domain.meant import nearest
 from services.alerts.domain.numerals import rewritten
