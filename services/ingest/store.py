@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import (
     AsyncIterator,
-    Collection,
     Iterable,
     Iterator,
     Mapping,
     Sequence,
 )
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -219,7 +218,6 @@ async def periods_with_reports(connection: Connection) -> list[str]:
     return [row["period"] for row in rows]
 
 
-_MANY_UNITS = 10  # fewer have so few rows that any plan will do
 _HASHED = (
     "SET LOCAL enable_nestloop = {0}; SET LOCAL enable_mergejoin = {0};"
     " SET LOCAL enable_sort = {0}"
@@ -227,27 +225,28 @@ _HASHED = (
 
 
 @asynccontextmanager
-async def _along_the_key(
-    connection: Connection, units: Collection[str]
-) -> AsyncIterator[None]:
-    """Read months of many units as they lie.
+async def _along_the_key(connection: Connection) -> AsyncIterator[None]:
+    """Read months as they lie.
 
     The planner does not know how many rows there are; sorted on disk, as it would
-    have them, or looked up one by one, they would take twice as long.
+    have them, they would take twice as long, and looked up one by one for each other
+    far longer, even those of ten units.
     """
-    if len(units) <= _MANY_UNITS:
-        yield
-        return
     await connection.execute(_HASHED.format("off"))
     yield
     await connection.execute(_HASHED.format("on"))
+
+
+_MANY_UNITS = 50
+"""Units whose rows are read in their order, rather than sorted in memory."""
 
 
 async def current_rows(
     connection: Connection, period: str, units: Sequence[str]
 ) -> dict[str, dict[tuple[str, str], Stored]]:
     """What stands for these units in a period: unit → (measure, category) → row."""
-    async with _along_the_key(connection, units):
+    many = len(units) > _MANY_UNITS
+    async with _along_the_key(connection) if many else nullcontext():
         rows = await connection.fetch(
             f"SELECT unit, measure, category, illustrative, published_rate, {_COUNTS}"
             " FROM ingest.current_figure WHERE period = $1 AND unit = ANY($2)",
@@ -436,7 +435,7 @@ async def held_against(
     cut, and last whether the cut lacks the row. `whole` takes of the period only what
     these `revisions` brought.
     """
-    async with _along_the_key(connection, cuts):
+    async with _along_the_key(connection):
         return await connection.fetch(
             _HELD_AGAINST[earlier, whole],
             period,
