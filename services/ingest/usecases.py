@@ -203,9 +203,9 @@ async def record(
         await store.one_writer(connection, named)
         # In a thread, for a large body must not hold up everyone else's answers; and
         # what is read meanwhile costs no time of its own.
-        found, standing = await asyncio.gather(
-            asyncio.to_thread(check), _standing_of(connection, named)
-        )
+        checking = asyncio.create_task(asyncio.to_thread(check))
+        standing = await _standing_of(connection, named)
+        found = await checking
         now = await clock.business_now(connection)
         good, misplaced = await _placed(connection, principal, found.reports, now)
         changed, refused = await _changed(connection, good, standing)
